@@ -1,0 +1,1 @@
+"""The only rooms that import clients of brokers and stores."""

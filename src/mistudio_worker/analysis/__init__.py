@@ -1,0 +1,1 @@
+"""The pure core: `analyze(run, parameters)` returns a FindResult."""

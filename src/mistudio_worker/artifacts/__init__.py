@@ -1,0 +1,1 @@
+"""What the trainer wrote, read safely: three files become a TrainingRun."""

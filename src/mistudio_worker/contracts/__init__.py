@@ -1,0 +1,1 @@
+"""The words on the wire: events, manifest and results as pydantic models."""

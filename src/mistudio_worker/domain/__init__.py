@@ -1,0 +1,1 @@
+"""The words in memory, frozen: a training run, the parameters, the reports, the result."""

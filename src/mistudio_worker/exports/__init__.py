@@ -1,0 +1,1 @@
+"""One pure writer a format: FindResult -> stream."""

@@ -1,0 +1,1 @@
+"""The life of a job: from an event to its outcome."""

@@ -1,0 +1,132 @@
+"""What the worker needs of the outside, one narrow Protocol each.
+
+Every method may raise `ServiceAway` (out of reach, overloaded) and nothing else unless it says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """An object as the store lists it."""
+
+    key: str
+    size: int
+    etag: str
+    modified: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedFile:
+    """A file that was read whole while it was hashed."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
+class ObjectReader(Protocol):
+    """Read access to buckets."""
+
+    async def head(self, bucket: str, key: str) -> ObjectInfo | None:
+        """Return what is known of an object; None where it is absent."""
+        ...
+
+    async def read_range(self, bucket: str, info: ObjectInfo, start: int, length: int) -> bytes:
+        """Return `length` bytes from `start` of exactly the object version in `info`.
+
+        Raises:
+            NotYetThere: `ARTIFACT_CHANGED`, the object is another one by now.
+        """
+        ...
+
+    async def download(self, bucket: str, info: ObjectInfo, path: Path) -> FetchedFile:
+        """Write exactly the object version in `info` to `path`, hashing while reading.
+
+        Raises:
+            NotYetThere: `ARTIFACT_CHANGED`, the object is another one by now.
+            MistudioError: `DISK_FULL`.
+        """
+        ...
+
+    async def list(self, bucket: str, prefix: str) -> Sequence[ObjectInfo]:
+        """Return all objects under a prefix, by key."""
+        ...
+
+
+class ObjectWriter(Protocol):
+    """Write access to buckets."""
+
+    async def upload(self, bucket: str, key: str, path: Path, *, sha256: str) -> ObjectInfo:
+        """Store a file whole, or not at all; an existing object is replaced."""
+        ...
+
+    async def put_new(self, bucket: str, key: str, data: bytes) -> bool:
+        """Store bytes on condition that no object is there; atomic among all writers.
+
+        Returns:
+            True where this call created the object, False where one was there already.
+        """
+        ...
+
+    async def remove(self, bucket: str, keys: Sequence[str]) -> None:
+        """Delete objects; absent ones are no error."""
+        ...
+
+
+class ObjectStore(ObjectReader, ObjectWriter, Protocol):
+    """Both."""
+
+    async def bucket_exists(self, bucket: str) -> bool:
+        """Whether a bucket is there and visible to these credentials."""
+        ...
+
+    async def create_bucket(self, bucket: str) -> None:
+        """Create a bucket; one that is there already is no error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One Kafka record, as raw as it came.
+
+    `timestamp_ms` is the broker's, -1 where there is none. Headers may repeat.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A record to be published."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Publisher(Protocol):
+    """Write access to topics."""
+
+    async def publish(self, message: Message) -> None:
+        """Return when all in-sync replicas have acknowledged the message.
+
+        Raises:
+            MistudioError: `MESSAGE_TOO_LARGE`, the topic does not take a message of this size.
+        """
+        ...
