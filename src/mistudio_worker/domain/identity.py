@@ -68,7 +68,7 @@ def fingerprint(size: int, tail: bytes) -> str:
     return hashlib.sha256(b"%d\0" % size + tail).hexdigest()
 
 
-def derive_identity(  # noqa: PLR0913  each is a part of the identity, by name
+def derive_identity(  # noqa: PLR0913 - each is a part of the identity
     training_job_id: str,
     *,
     fingerprints: Mapping[str, str | None],
