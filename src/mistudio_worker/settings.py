@@ -1,0 +1,176 @@
+"""Settings, read once from the environment: `MISTUDIO_<GROUP>__<NAME>`.
+
+A secret may also be read from a file, by `..._FILE` with its path.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mistudio_worker.errors import WrongUsage
+
+Seconds = Annotated[float, Field(gt=0)]
+Milliseconds = Annotated[int, Field(gt=0)]
+Bytes = Annotated[int, Field(gt=0)]
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KafkaSettings(_Group):
+    """The broker, the topics, and how the consumer keeps its place."""
+
+    bootstrap_servers: str = Field("localhost:9092", description="host:port, several separated by commas")
+    group_id: str = Field("mistudio-worker", description="workers of one group share the partitions")
+    training_complete_topic: str = "training-complete"
+    find_complete_topic: str = "find-complete"
+    find_failed_topic: str = "find-failed"
+    find_progress_topic: str = "find-progress"
+    dead_letter_topic: str = "training-complete.dead-letter"
+    session_timeout_ms: Milliseconds = Field(45_000, description="a silent worker loses its partitions after it")
+    heartbeat_interval_ms: Milliseconds = 3_000
+    max_poll_interval_ms: Milliseconds = Field(60_000, description="watchdog of the loop, not of a job's length")
+    rebalance_timeout_ms: Milliseconds = Field(15_000, description="must stay under request_timeout_ms")
+    request_timeout_ms: Milliseconds = 40_000
+    publish_timeout_s: Seconds = Field(30.0, description="longest wait for the acknowledgement of one message")
+    commit_timeout_s: Seconds = Field(15.0, description="longest wait for the commit of one offset")
+    max_message_bytes: Bytes = Field(MIB - 4096, description="largest message that the topics take")
+
+    @model_validator(mode="after")
+    def _timeouts_fit(self) -> Self:
+        if self.rebalance_timeout_ms >= self.request_timeout_ms:
+            raise ValueError("rebalance_timeout_ms must be under request_timeout_ms")
+        if self.heartbeat_interval_ms * 3 > self.session_timeout_ms:
+            raise ValueError("heartbeat_interval_ms must be at most a third of session_timeout_ms")
+        return self
+
+
+class StoreSettings(_Group):
+    """The S3 store."""
+
+    endpoint: str = Field("localhost:9000", description="host:port or URL")
+    access_key: SecretStr = SecretStr("")
+    secret_key: SecretStr = SecretStr("")
+    access_key_file: Path | None = Field(None, description="read access_key from this file")
+    secret_key_file: Path | None = Field(None, description="read secret_key from this file")
+    secure: bool = Field(False, description="TLS; an https:// endpoint switches it on")
+    region: str = "us-east-1"
+    artifacts_bucket: str = "mistudio"
+    results_bucket: str = "mistudio-results"
+    connect_timeout_s: Seconds = 5.0
+    read_timeout_s: Seconds = Field(60.0, description="longest silence of the store within one answer")
+
+    @model_validator(mode="after")
+    def _endpoint_is_host_and_port(self) -> Self:
+        parts = urlsplit(self.endpoint if "//" in self.endpoint else f"//{self.endpoint}")
+        if not parts.hostname or parts.path.strip("/") or parts.username or parts.scheme not in ("", "http", "https"):
+            raise ValueError("endpoint must be host:port or http(s)://host:port")
+        return self
+
+    @property
+    def address(self) -> str:
+        """host:port."""
+        return self.endpoint.split("//")[-1].rstrip("/")
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the endpoint or the setting asks for TLS."""
+        return self.secure or self.endpoint.startswith("https://")
+
+    def credentials(self) -> tuple[str, str]:
+        """Return access key and secret key, from files where these are named."""
+        return (
+            _secret(self.access_key, self.access_key_file),
+            _secret(self.secret_key, self.secret_key_file),
+        )
+
+
+class JobSettings(_Group):
+    """The life of a job."""
+
+    concurrency: int = Field(1, ge=1, le=64, description="jobs computed at a time")
+    artifact_wait_s: Annotated[float, Field(ge=0)] = Field(120.0, description="how long absent artifacts are awaited")
+    max_attempts: int = Field(3, ge=1, description="observed failures of the child that end a job")
+    max_silent_deaths: int = Field(10, ge=1, description="deaths of a worker that end a job")
+    deadline_s: Seconds = Field(6 * 3600.0, description="longest run of one analysis")
+    grace_s: Annotated[float, Field(ge=0)] = Field(
+        60.0, description="after SIGTERM, before a running job is given back"
+    )
+    work_dir: Path | None = Field(
+        None, description="where artifacts and exports lie for a while; default: the system's"
+    )
+    disk_bytes: Bytes = Field(64 * GIB, description="largest sum of artifacts that is fetched for one job")
+    refuse_partial: bool = Field(False, description="dead-letter a run with gaps instead of analysing the rest")
+    progress_interval_s: Seconds = Field(1.0, description="at most one progress event a job in this time")
+    retry_wait_max_s: Seconds = Field(30.0, description="longest pause between two tries of a service that is away")
+
+
+class AnalysisSettings(_Group):
+    """The analysing child process."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(0, ge=0, description="0: as many as there are processors for this process")
+    memory_bytes: Bytes | None = Field(
+        None, description="the child is ended above it; default: 85 % of the container's limit"
+    )
+    taxonomy: Path | None = Field(None, description="a taxonomy file to use instead of the built-in one")
+    max_texts: int = Field(10_000_000, gt=0)
+    max_features: int = Field(1_000_000, gt=0)
+    max_metadata_bytes: Bytes = 64 * MIB
+
+
+class LogSettings(_Group):
+    """What the worker says about itself."""
+
+    format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON")
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(BaseSettings):
+    """All settings."""
+
+    model_config = SettingsConfigDict(env_prefix="MISTUDIO_", env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    job: JobSettings = Field(default_factory=JobSettings)
+    analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+
+def read_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        WrongUsage: `INVALID_SETTING`, naming the variable, never its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        variable = "MISTUDIO_" + "__".join(str(part).upper() for part in first["loc"])
+        raise WrongUsage(
+            "INVALID_SETTING",
+            f"{variable}: {first['msg']}",
+            "correct the variable, docs/reference/settings.md lists all of them",
+        ) from None
+
+
+def _secret(value: SecretStr, file: Path | None) -> str:
+    if file is None:
+        return value.get_secret_value()
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise WrongUsage(
+            "INVALID_SETTING", f"the secret file {file} cannot be read: {error.strerror}", "mount it, or name another"
+        ) from None
