@@ -1,0 +1,1 @@
+"""Compiled loops (numba): no fastmath, no threads, plain arrays in and out."""
