@@ -1,0 +1,108 @@
+"""Fetch the programs of the stack once, into a cache outside the repository."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+import xml.etree.ElementTree as ET  # noqa: S405  # our own pom.xml
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedded import preflight
+from embedded.process import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MINIO_MODULE = "github.com/minio/minio"
+MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
+POM = Path(__file__).with_name("pom.xml")
+
+
+def cache_directory() -> Path:
+    """Where programs are kept between runs: `$XDG_CACHE_HOME/mistudio-worker`, by default under `~/.cache`."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "mistudio-worker"
+
+
+def kafka_version() -> str:
+    """The version that pom.xml names."""
+    version = ET.parse(POM).findtext(".//{*}kafka.version")  # noqa: S314  # our own pom.xml
+    if not version:
+        raise StackError(f"{POM} names no kafka.version")
+    return version
+
+
+def require(*needs: str) -> None:
+    """Refuse at once, in a sentence for each, where this machine lacks a tool.
+
+    Raises:
+        StackError: A tool is missing or too old.
+    """
+    found = preflight.problems(list(needs))
+    if found:
+        raise StackError(" ".join(found))
+
+
+def kafka_jars() -> Path:
+    """The folder of Kafka's jars, fetched with Maven where it is not there yet (about 45 MB).
+
+    Raises:
+        StackError: Maven is missing or could not fetch them.
+    """
+    place = cache_directory() / f"kafka-{kafka_version()}"
+    if not place.is_dir():
+        require("mvn")
+        options = ["-B", "-q", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
+        _fill(place, lambda new: ["mvn", *options, f"-DoutputDirectory={new}"], what="Kafka's jars")
+    return place
+
+
+def minio_binary() -> Path:
+    """The MinIO server, built from its pinned source with Go where it is not there yet (minutes, 150 MB).
+
+    Raises:
+        StackError: Go is missing or could not build it.
+    """
+    place = cache_directory() / f"minio-{MINIO_VERSION}"
+    if not place.is_dir():
+        require("go")
+        _fill(
+            place, lambda new: ["env", f"GOBIN={new}", "go", "install", f"{MINIO_MODULE}@{MINIO_VERSION}"], what="MinIO"
+        )
+    return place / "minio"
+
+
+def weed_binary() -> Path:
+    """SeaweedFS, which `make install` put beside this Python.
+
+    Raises:
+        StackError: It is not installed.
+    """
+    beside = Path(sysconfig.get_path("scripts")) / "weed"
+    found = beside if beside.exists() else shutil.which("weed")
+    if not found:
+        raise StackError("The embedded store needs `weed`, which is not installed: run `make install`.")
+    return Path(found)
+
+
+def _fill(place: Path, command: Callable[[Path], list[str]], *, what: str) -> None:
+    """Run a command that fills a new folder, then give the folder its name in one step: nobody sees half of it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}-"))
+    try:
+        done = subprocess.run(command(new), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode:
+            told = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
+            raise StackError(f"{what} could not be fetched (exit {done.returncode}):\n{told}")
+        new.chmod(0o755)
+        try:
+            new.rename(place)
+        except OSError:
+            if not place.is_dir():  # else another run was quicker, and its copy is as good
+                raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
