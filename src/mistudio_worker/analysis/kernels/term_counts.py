@@ -1,0 +1,117 @@
+"""Count terms over the top texts of every feature and find those that cannot be chance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@njit(cache=True, nogil=True)
+def log_tail(log_factorial: NDArray[np.float64], total: int, marked: int, drawn: int, least: int) -> float:
+    """ln P(X >= least), X hypergeometric: marked ones among `drawn` of `total`, without replacement."""
+    whole = log_factorial[total] - log_factorial[drawn] - log_factorial[total - drawn]
+    most = min(drawn, marked)
+    top = -np.inf
+    share = 0.0
+    for x in range(most, max(least, drawn - (total - marked)) - 1, -1):
+        ways = (
+            log_factorial[marked]
+            - log_factorial[x]
+            - log_factorial[marked - x]
+            + log_factorial[total - marked]
+            - log_factorial[drawn - x]
+            - log_factorial[total - marked - drawn + x]
+            - whole
+        )
+        if ways > top:
+            share = share * np.exp(top - ways) + 1.0
+            top = ways
+        else:
+            share += np.exp(ways - top)
+    if share == 0.0:
+        return -np.inf
+    return min(0.0, top + np.log(share))
+
+
+@njit(cache=True, nogil=True)
+def significant_terms(
+    top_offsets: NDArray[np.int64],
+    top_texts: NDArray[np.int32],
+    term_offsets: NDArray[np.int64],
+    term_ids: NDArray[np.int32],
+    frequencies: NDArray[np.int32],
+    frequency_class: NDArray[np.int32],
+    testable: NDArray[np.bool_],
+    family_size: NDArray[np.int64],
+    log_factorial: NDArray[np.float64],
+    alpha: float,
+    out_feature: NDArray[np.int32],
+    out_term: NDArray[np.int32],
+    out_count: NDArray[np.int32],
+    out_log_p: NDArray[np.float64],
+) -> int:
+    """Test every candidate term that at least two top texts of a feature hold.
+
+    Args:
+        top_offsets: [F + 1], the top texts of the features within `top_texts`.
+        top_texts: rows of texts.
+        term_offsets: [n + 1], the terms of the texts within `term_ids`.
+        term_ids: distinct terms of each text.
+        frequencies: [V], texts that hold the term.
+        frequency_class: [V], column of `testable`; -1 for terms that are no candidates.
+        testable: [most top texts + 1, classes], whether a term can reach significance at all.
+        family_size: [most top texts + 1], number of testable terms.
+        log_factorial: [n + 1].
+        alpha: family-wise error.
+        out_feature: out, feature of each find; the arrays may be too short, see Returns.
+        out_term: out, its term.
+        out_count: out, top texts that hold it.
+        out_log_p: out, ln of its one-sided p-value.
+
+    Returns:
+        Number of finds; more than `out_feature.size` means that only so many were written. A find
+        has p <= alpha / (family - its feature's finds at most), what Holm could still accept.
+    """
+    n = term_offsets.size - 1
+    counts = np.zeros(frequencies.size, dtype=np.int32)
+    touched = np.empty(frequencies.size, dtype=np.int32)
+    finds = 0
+    for feature in range(top_offsets.size - 1):
+        start, end = top_offsets[feature], top_offsets[feature + 1]
+        k = end - start
+        seen = 0
+        for entry in range(start, end):
+            text = top_texts[entry]
+            for i in range(term_offsets[text], term_offsets[text + 1]):
+                term = term_ids[i]
+                if counts[term] == 0:
+                    touched[seen] = term
+                    seen += 1
+                counts[term] += 1
+        repeated = 0
+        for i in range(seen):
+            repeated += counts[touched[i]] >= 2
+        limit = np.log(alpha / max(1, family_size[k] - repeated))
+        for i in range(seen):
+            term = touched[i]
+            y = counts[term]
+            counts[term] = 0
+            column = frequency_class[term]
+            if y < 2 or column < 0 or not testable[k, column]:
+                continue
+            if np.int64(y) * n <= np.int64(frequencies[term]) * k:
+                continue
+            log_p = log_tail(log_factorial, n, frequencies[term], k, y)
+            if log_p <= limit:
+                if finds < out_feature.size:
+                    out_feature[finds] = feature
+                    out_term[finds] = term
+                    out_count[finds] = y
+                    out_log_p[finds] = log_p
+                finds += 1
+    return finds

@@ -1,0 +1,159 @@
+"""Which texts match which label of the taxonomy, found once over all texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import sparse
+
+from mistudio_worker.analysis.terms import build_term_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from mistudio_worker.analysis.taxonomy import Taxonomy
+    from mistudio_worker.analysis.terms import TermTable
+
+WORDS_FOR_ONE_MORE = 150
+"""A text must hold one more distinct word of a label for each so many words that it has, so that long
+texts do not match everything."""
+BLOCK_TEXTS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LabelHits:
+    """Matches of all texts.
+
+    Attributes:
+        taxonomy: L labels; its entries (words, phrases, patterns) are numbered in its order.
+        labels: [n, L] bool, whether the text matches the label.
+        corpus_rates: [L] share of texts that match; 0 without texts.
+        entry_names: [E] words, phrases and names of patterns.
+        entry_offsets: [L + 1] first entry of each label.
+        entries: [n, E] sparse 0/1.
+    """
+
+    taxonomy: Taxonomy
+    labels: NDArray[np.bool_]
+    corpus_rates: NDArray[np.float64]
+    entry_names: tuple[str, ...]
+    entry_offsets: tuple[int, ...]
+    entries: sparse.csr_array
+
+    def entry_counts(self, texts: NDArray[np.int32]) -> NDArray[np.int64]:
+        """[E] how many of these texts match each entry."""
+        starts, ends = self.entries.indptr[texts], self.entries.indptr[texts + 1]
+        found = [self.entries.indices[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+        return np.bincount(np.concatenate(found), minlength=len(self.entry_names))
+
+    def strongest_entries(self, label: int, counts: NDArray[np.int64], most: int) -> tuple[str, ...]:
+        """Names of the label's entries with the highest counts, above 0, ties in the taxonomy's order."""
+        start, end = self.entry_offsets[label], self.entry_offsets[label + 1]
+        order = np.argsort(-counts[start:end], kind="stable")[:most].tolist()
+        return tuple(self.entry_names[start + i] for i in order if counts[start + i])
+
+
+def build_label_hits(texts: Sequence[str], table: TermTable, taxonomy: Taxonomy) -> LabelHits:
+    """Match every text with every label.
+
+    A text matches a label where one of its patterns is found, or where it holds
+    `at_least + words // WORDS_FOR_ONE_MORE` distinct words and phrases of it. Words are looked up
+    among the terms; phrases are searched only in texts that hold all their words.
+
+    Args:
+        texts: n texts without lone surrogates.
+        table: their terms.
+        taxonomy: checked labels.
+    """
+    finder = _Finder(texts, table)
+    names = [w for label in taxonomy.labels for w in (*label.words, *(name for name, _ in label.patterns))]
+    sizes = [len(label.words) + len(label.patterns) for label in taxonomy.labels]
+    offsets = (0, *np.cumsum(sizes, dtype=np.int64).tolist())
+    rows = finder.rows(taxonomy)
+    columns = np.repeat(np.arange(len(names)), [r.size for r in rows])
+    cells = (np.ones(columns.size, dtype=np.int32), (np.concatenate(rows), columns))
+    entries = sparse.coo_array(cells, shape=(len(texts), len(names))).tocsr()
+    entries.sort_indices()
+    labels = _labels(entries, offsets, taxonomy, table)
+    rates = labels.sum(axis=0, dtype=np.int64) / max(len(texts), 1)
+    return LabelHits(taxonomy, labels, rates, tuple(names), offsets, entries)
+
+
+def _labels(
+    entries: sparse.csr_array, offsets: tuple[int, ...], taxonomy: Taxonomy, table: TermTable
+) -> NDArray[np.bool_]:
+    more = table.lengths // WORDS_FOR_ONE_MORE
+    of_words = np.zeros((offsets[-1], len(taxonomy.labels)), dtype=np.int32)
+    of_patterns = np.zeros_like(of_words)
+    for i, label in enumerate(taxonomy.labels):
+        of_words[offsets[i] : offsets[i] + len(label.words), i] = 1
+        of_patterns[offsets[i] + len(label.words) : offsets[i + 1], i] = 1
+    needed = np.array([label.at_least for label in taxonomy.labels])[None, :] + more[:, None]
+    matched: NDArray[np.bool_] = ((entries @ of_words) >= needed) | ((entries @ of_patterns) > 0)
+    return matched
+
+
+class _Finder:
+    """Looks entries up; same words and patterns of several labels are searched once."""
+
+    def __init__(self, texts: Sequence[str], table: TermTable) -> None:
+        self._texts = texts
+        self._table = table
+        self._numbers = {term: number for number, term in enumerate(table.terms)}
+        cells = (np.ones(table.ids.size, dtype=np.int8), table.ids, table.offsets)
+        self._holders = sparse.csr_array(cells, shape=(len(texts), len(table.terms))).tocsc()
+
+    def rows(self, taxonomy: Taxonomy) -> list[NDArray[np.int64]]:
+        """Matching texts of every entry, ascending."""
+        patterns = self._patterns({p for label in taxonomy.labels for _, p in label.patterns})
+        words = {w: self._word(w) for w in {w for label in taxonomy.labels for w in label.words}}
+        return [
+            row
+            for label in taxonomy.labels
+            for row in (*(words[w] for w in label.words), *(patterns[p] for _, p in label.patterns))
+        ]
+
+    def _patterns(self, expressions: set[str]) -> dict[str, NDArray[np.int64]]:
+        found: dict[str, list[NDArray[np.int64]]] = {e: [np.empty(0, dtype=np.int64)] for e in expressions}
+        for start in range(0, len(self._texts), BLOCK_TEXTS):
+            block = pa.array(self._texts[start : start + BLOCK_TEXTS], pa.large_string())
+            for expression, rows in found.items():
+                rows.append(start + _matching(block, expression))
+        return {expression: np.concatenate(rows) for expression, rows in found.items()}
+
+    def _word(self, word: str) -> NDArray[np.int64]:
+        if (whole := self._numbers.get(word)) is not None:
+            return self._of_term(whole)
+        parts = [self._numbers.get(part) for part in build_term_table([word]).terms]
+        if not parts or None in parts:
+            return np.empty(0, dtype=np.int64)
+        rows = self._of_term(parts[0] or 0)
+        for part in parts[1:]:
+            rows = np.intersect1d(rows, self._of_term(part or 0), assume_unique=True)
+        block = pa.array([self._texts[i] for i in rows.tolist()], pa.large_string())
+        return rows[_matching(block, _phrase(word))]
+
+    def _of_term(self, term: int) -> NDArray[np.int64]:
+        start, end = self._holders.indptr[term : term + 2].tolist()
+        return self._holders.indices[start:end].astype(np.int64)
+
+
+def _matching(block: pa.Array, expression: str) -> NDArray[np.int64]:
+    mask = pc.match_substring_regex(block, expression)
+    return np.flatnonzero(mask.to_numpy(zero_copy_only=False))
+
+
+def _phrase(phrase: str) -> str:
+    """The phrase as whole words, whatever its case and white space."""
+    words = r"\s+".join(_quoted(word) for word in phrase.split())
+    return rf"(?i)(^|[^\pL\pN_]){words}([^\pL\pN_]|$)"
+
+
+def _quoted(word: str) -> str:
+    return "".join(c if c.isalnum() or c == "_" else rf"\x{{{ord(c):x}}}" for c in word)

@@ -1,0 +1,142 @@
+"""What texts can be about, as data: a versioned TOML file that a user may replace.
+
+    version = "1.0.0"
+    [categories.technical]            # or tags.NAME, indicators.NAME
+    at_least = 2                      # distinct words or phrases that a short text must hold
+    words = ["api", "return value"]   # whole words and phrases, never parts of words
+    [categories.technical.patterns]   # structure; one match is enough
+    json_object = '\\{"\\w+":'        # RE2: linear time, whatever the pattern
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Literal, NoReturn
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mistudio_worker.errors import RefusedInput
+
+LabelKind = Literal["category", "tag", "indicator"]
+_LISTS: Mapping[str, LabelKind] = {"categories": "category", "tags": "tag", "indicators": "indicator"}
+UNKNOWN = "unknown"
+MOST_BYTES = 1 << 20
+MOST_PATTERN_CHARACTERS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A category, tag or indicator, and what speaks for it.
+
+    Attributes:
+        name: as published.
+        kind: which list it stands in.
+        at_least: distinct words or phrases that a short text must hold, >= 1.
+        words: case-folded words and phrases (with single blanks), in the file's order.
+        patterns: (name, RE2 expression); one match is enough.
+    """
+
+    name: str
+    kind: LabelKind
+    at_least: int
+    words: tuple[str, ...]
+    patterns: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Taxonomy:
+    """All labels, in the file's order: categories, tags, indicators.
+
+    Attributes:
+        version: as the file says.
+        sha256: of the file's bytes, hex; part of a job's identity.
+        labels: at least one category.
+    """
+
+    version: str
+    sha256: str
+    labels: tuple[Label, ...]
+
+    @staticmethod
+    def load(data: bytes) -> Taxonomy:
+        """Read and check a taxonomy file.
+
+        Raises:
+            RefusedInput: `INVALID_TAXONOMY`, naming the entry, what was found and what was expected.
+        """
+        if len(data) > MOST_BYTES:
+            _refuse(f"the taxonomy has {len(data)} bytes, expected at most {MOST_BYTES}", "leave out entries")
+        try:
+            root = tomllib.loads(data.decode("utf-8"))
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            _refuse(f"the taxonomy is not TOML in UTF-8: {error}", "correct the file at the place named")
+        version = root.pop("version", None)
+        if not isinstance(version, str) or not version:
+            _refuse(f"version is {version!r}, expected a string that is not empty", 'add version = "1.0.0" at the top')
+        if unknown := sorted(set(root) - set(_LISTS)):
+            _refuse(f"unknown table {unknown[0]!r}", f"expected only version and {', '.join(_LISTS)}")
+        labels = tuple(_label(t, n, e) for t in _LISTS for n, e in _table(root.get(t, {}), t).items())
+        if not any(label.kind == "category" for label in labels):
+            _refuse("there is no category", "add at least one [categories.NAME]")
+        return Taxonomy(version, hashlib.sha256(data).hexdigest(), labels)
+
+
+def default_taxonomy() -> Taxonomy:
+    """The taxonomy of the package."""
+    return Taxonomy.load((files("mistudio_worker.analysis") / "data" / "taxonomy.toml").read_bytes())
+
+
+def _refuse(message: str, hint: str) -> NoReturn:
+    raise RefusedInput("INVALID_TAXONOMY", message, hint)
+
+
+def _table(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        _refuse(f"{where} is {type(value).__name__}, expected a table", f"write it as [{where}]")
+    return value
+
+
+def _label(table: str, name: str, entry: Any) -> Label:
+    where = f"{table}.{name}"
+    fields = _table(entry, where)
+    if name == UNKNOWN:
+        _refuse(f"{where} is what remains when nothing stands out", "choose another name")
+    if unknown := sorted(set(fields) - {"at_least", "words", "patterns"}):
+        _refuse(f"{where} has an unknown key {unknown[0]!r}", "expected at_least, words and patterns")
+    at_least = fields.get("at_least", 1)
+    if type(at_least) is not int or at_least < 1:
+        _refuse(f"{where}.at_least is {at_least!r}, expected a whole number from 1", "leave it out for 1")
+    words = _words(fields.get("words", []), where)
+    patterns = _table(fields.get("patterns", {}), f"{where}.patterns")
+    checked = tuple((key, _pattern(value, f"{where}.patterns.{key}")) for key, value in patterns.items())
+    if not words and not checked:
+        _refuse(f"{where} has neither words nor patterns", "add some, or leave the label out")
+    return Label(name, _LISTS[table], at_least, words, checked)
+
+
+def _words(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        _refuse(f"{where}.words is {type(value).__name__}, expected a list of strings", 'write ["word", "two words"]')
+    for place, word in enumerate(value, 1):
+        if not isinstance(word, str) or not any(map(str.isalnum, word)):
+            _refuse(f"{where}.words, entry {place}: {word!r} is not a word", "expected a string with letters or digits")
+    return tuple(dict.fromkeys(" ".join(word.casefold().split()) for word in value))
+
+
+def _pattern(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value or len(value) > MOST_PATTERN_CHARACTERS:
+        found = f"{len(value)} characters" if isinstance(value, str) else repr(value)
+        _refuse(f"{where}: {found}, expected a string of 1 to {MOST_PATTERN_CHARACTERS} characters", "shorten it")
+    try:
+        empty = pc.match_substring_regex(pa.array([""]), value)[0].as_py()
+    except pa.ArrowInvalid as error:
+        reason = str(error).splitlines()[0]
+        _refuse(f"{where}: {value!r} is not an RE2 expression: {reason}", "RE2 knows no look-around or back-references")
+    if empty:
+        _refuse(f"{where}: {value!r} matches an empty text", "make it match something")
+    return value
