@@ -1,1 +1,1 @@
-"""One pure writer a format: FindResult -> stream."""
+"""One pure writer a format, FindResult -> stream; `formats.py` is the table of them."""

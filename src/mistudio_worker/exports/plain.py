@@ -1,0 +1,98 @@
+"""Records as plain values, and the check that every figure is a finite, plain number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import lru_cache
+from math import isfinite
+from typing import Any
+
+_ATOMS = frozenset({str, int, bool, type(None)})
+
+
+class NotExportable(ValueError):
+    """A value that has no place in a result: a defect of the analysis, never of the input."""
+
+
+def finite(value: float) -> float:
+    """Return the number itself.
+
+    Raises:
+        NotExportable: NaN or infinite; a serialiser might turn it into null in silence.
+    """
+    if isfinite(value):
+        return value
+    raise NotExportable(f"{value} where a finite number is expected")
+
+
+def number_text(value: float | None) -> str:
+    """Write a number with the fewest digits that read back as the same float64; nothing for None."""
+    if value is None:
+        return ""
+    return repr(value) if type(value) is int else repr(float(finite(value)))
+
+
+def check_exportable(value: object) -> None:
+    """Refuse NaN, infinities and values that are not plain, wherever they stand in a record.
+
+    Raises:
+        NotExportable: with the path of the value, for example `features[3].coherence_score`.
+    """
+    if (found := _find_unfit(value)) is not None:
+        raise NotExportable(f"{found[0].removeprefix('.')} is {found[1]!r}, expected a plain, finite value")
+
+
+def plain(value: object, memo: dict[str, str]) -> Any:
+    """Turn a record into dicts, lists, strings and numbers.
+
+    Args:
+        value: a dataclass, mapping, sequence or scalar.
+        memo: one object a distinct string, so that what is written does not depend on which equal strings
+            happened to be the same object (pickle refers back to objects, not to values).
+
+    Raises:
+        NotExportable: a number is not finite, or the value has another type.
+    """
+    if isinstance(value, str):
+        return memo.setdefault(value, value)
+    if type(value) is float:
+        return finite(value)
+    if type(value) in _ATOMS:
+        return value
+    if isinstance(value, (tuple, list)):
+        return [plain(item, memo) for item in value]
+    if isinstance(value, Mapping):
+        return {memo.setdefault(key, key): plain(item, memo) for key, item in value.items()}
+    kind: Any = type(value)
+    return {memo.setdefault(name, name): plain(getattr(value, name), memo) for name in field_names(kind)}
+
+
+@lru_cache(maxsize=64)
+def field_names(kind: type) -> tuple[str, ...]:
+    """Return the names of a dataclass' fields, in order.
+
+    Raises:
+        NotExportable: another type.
+    """
+    if not is_dataclass(kind):
+        raise NotExportable(f"a {kind.__name__} where a record or a plain value is expected")
+    return tuple(f.name for f in fields(kind))
+
+
+def _find_unfit(value: object) -> tuple[str, object] | None:
+    if type(value) is float:
+        return None if isfinite(value) else ("", value)
+    for label, child in _children(value):
+        if type(child) not in _ATOMS and (found := _find_unfit(child)) is not None:
+            return label + found[0], found[1]
+    return None
+
+
+def _children(value: object) -> list[tuple[str, object]]:
+    if isinstance(value, (tuple, list)):
+        return [(f"[{i}]", item) for i, item in enumerate(value)]
+    if isinstance(value, Mapping):
+        return [(f"[{key!r}]", item) for key, item in value.items()]
+    kind: Any = type(value)
+    return [(f".{name}", getattr(value, name)) for name in field_names(kind)]

@@ -1,0 +1,131 @@
+"""What a person likes to read first, at most 100 columns wide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO
+
+from mistudio_worker.domain.feature_report import QUALITY_TIERS
+from mistudio_worker.exports.printable import clip, printable, wrap
+from mistudio_worker.exports.records import BEST_FEATURES, SCORED_TIERS, summary_insights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mistudio_worker.domain.feature_report import FeatureReport
+    from mistudio_worker.domain.find_result import FindResult
+
+BAR_COLUMNS = 40
+LISTED_CATEGORIES = 12
+_SCORES = (
+    "Coherence, 0 to 1: how alike the texts are that drive a feature; a high one stands for one clear idea.",
+    "Keywords are over-represented in the top texts beyond chance (adjusted p at most 0.01).",
+)
+_TIER_NOTES: Mapping[str, str] = {
+    "excellent": "coherence 0.8 or more",
+    "good": "0.6 or more",
+    "fair": "0.4 or more",
+    "poor": "below 0.4",
+    "insufficient": "fires on fewer than 5 texts",
+    "dead": "never fires",
+    "invalid": "holds values that are no activations",
+}
+
+
+def write_summary(result: FindResult, stream: BinaryIO) -> None:
+    """Write `_summary_report.txt`, UTF-8."""
+    stream.write(summary_report(result).encode())
+
+
+def summary_report(result: FindResult) -> str:
+    """Return the report as text; the JSON carries the same under `summary_report`.
+
+    Texts of the run are made printable: no control, bidi or escape character gets to a terminal.
+    """
+    parts = (_header, _overview, _tiers, _categories, _best, _gaps)
+    lines = [line for part in parts for line in [*part(result), ""]]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def _header(result: FindResult) -> Iterator[str]:
+    title = "miStudioFind: what the features respond to"
+    yield title
+    yield "=" * len(title)
+    yield f"Find job      {result.identity.find_job_id}"
+    yield f"Training job  {result.identity.training_job_id}"
+    layer = "" if result.metadata.layer is None else f", layer {result.metadata.layer}"
+    yield f"Model         {clip(result.metadata.model_name or 'unknown', 70)}{layer}"
+    yield f"Parameters    top {result.parameters.top_k} texts, threshold {result.parameters.coherence_threshold}"
+    yield f"Versions      analysis {result.versions.analysis}, taxonomy {result.versions.taxonomy}"
+    yield f"Status        {result.status}"
+
+
+def _overview(result: FindResult) -> Iterator[str]:
+    insights, corpus = summary_insights(result), result.corpus
+    dead = insights.features_by_tier.get("dead", 0)
+    insufficient = insights.features_by_tier.get("insufficient", 0)
+    yield from _heading("Overview")
+    yield f"{corpus.features:,} features over {corpus.texts:,} texts"
+    yield f"{insights.priority_feature_count:,} worth explaining: coherence at or over the threshold"
+    yield f"{dead:,} dead, {insufficient:,} with too few texts to judge"
+    if insights.mean_coherence is not None:
+        yield f"{insights.mean_coherence:.3f} mean coherence of the features that were scored"
+    yield f"{corpus.mean_l0:.1f} features fire on a text on average"
+    yield f"{corpus.mean_density:.1%} of the texts make a feature fire on average"
+    yield from (line for sentence in _SCORES for line in wrap(sentence))
+
+
+def _tiers(result: FindResult) -> Iterator[str]:
+    yield from _heading("Quality")
+    total = max(result.corpus.features, 1)
+    for tier in QUALITY_TIERS:
+        count = result.corpus.tiers.get(tier, 0)
+        yield f"{tier:<13}{count:>8,} {_bar(count, total)}{_TIER_NOTES[tier]}"
+
+
+def _categories(result: FindResult) -> Iterator[str]:
+    yield from _heading("Categories")
+    ranked = list(result.corpus.categories.items())
+    most = max((count for _, count in ranked), default=1)
+    for name, count in ranked[:LISTED_CATEGORIES]:
+        yield f"{clip(name, 24):<25}{count:>8,} {_bar(count, most)}".rstrip()
+    if len(ranked) > LISTED_CATEGORIES:
+        yield f"and {len(ranked) - LISTED_CATEGORIES} more"
+
+
+def _best(result: FindResult) -> Iterator[str]:
+    yield from _heading("Best features")
+    best = [f for f in result.priority_features if f.quality_tier in SCORED_TIERS][:BEST_FEATURES]
+    if not best:
+        yield "None is at or over the threshold."
+    for place, feature in enumerate(best, 1):
+        yield from _one(place, feature)
+
+
+def _one(place: int, feature: FeatureReport) -> Iterator[str]:
+    category = clip(feature.pattern_category, 30)
+    yield f"{place:>2}. feature {feature.feature_id:<6} coherence {feature.coherence_score:.3f}  {category}"
+    if feature.pattern_keywords:
+        yield f"    keywords  {clip(', '.join(feature.pattern_keywords), 86)}"
+    top = feature.top_activations[0]
+    yield f"    example   {clip(top.context or top.text, 86)}"
+
+
+def _gaps(result: FindResult) -> Iterator[str]:
+    yield from _heading("Gaps")
+    if not result.gaps and not result.corpus.metadata_disagreements:
+        yield "None: the input was whole."
+    for gap in result.gaps:
+        yield from wrap(f"{gap.code}: {gap.message}")
+    for sentence in result.corpus.metadata_disagreements:
+        yield from wrap(f"metadata.json disagrees: {sentence}")
+
+
+def _heading(title: str) -> Iterator[str]:
+    yield printable(title)
+    yield "-" * len(title)
+
+
+def _bar(count: int, total: int) -> str:
+    """Draw a share as a bar; what is there at all gets one mark at least."""
+    marks = max(round(BAR_COLUMNS * count / total), 1) if count else 0
+    return f"{'#' * marks:<{BAR_COLUMNS}} "
