@@ -3,8 +3,8 @@
     python examples/cut_example.py SRC TEXT_SOURCES_CSV [--out examples/run]
 
 SRC holds models/<job>/ and activations/<job>/ as miStudioTrain writes them; TEXT_SOURCES_CSV has a column `source`, one
-row a text. Only texts whose sources may be passed on are kept (KEPT_SOURCES; see NOTICE.md). The features are those that
-tell the kept texts apart best, beside them the densest, the rarest, and a few dead ones: texts on which those fire
+row a text. Only texts whose sources may be passed on are kept (see NOTICE.md). The features are those that tell the
+kept texts apart best, beside them the densest, the rarest, and a few dead ones: texts on which those fire
 are left out. Rows and columns are cut, nothing is trained or made up: the activations are
 relu(x W^T + b) of the cut encoder.
 """
@@ -25,25 +25,11 @@ JOB = "train_20261122_090000_0002"
 TEXTS = 1600
 DISTINCT, DENSE, RARE, DEAD = 144, 6, 6, 4
 """Features of each kind; 160 in all."""
-KEPT_SOURCES = frozenset(
-    # public domain and CC0
-    [
-        "kjv",
-        "sotu",
-        "usgov",
-        "austen",
-        "mobydick",
-        "plays",
-        "poems",
-        "devil",
-        "jargon",
-        "elements",
-        "icd10",
-        "dhammapada",
-    ]
-    # permissive: technical, conversational and temporal texts
-    + ["pydoc", "jsonschema", "kubernetes", "chat_en", "cron", "scheduling"]
-)
+PUBLIC_DOMAIN = """\
+kjv sotu usgov austen mobydick plays poems devil jargon elements icd10 dhammapada"""
+PERMISSIVE = "pydoc jsonschema kubernetes chat_en cron scheduling"
+"""Technical, conversational and temporal texts, which the public domain is poor in."""
+KEPT_SOURCES = frozenset(f"{PUBLIC_DOMAIN} {PERMISSIVE}".split())
 SEED = 20261122
 
 

@@ -36,7 +36,7 @@ def java_problem(java: Optional[str]) -> Optional[str]:  # noqa: UP045
     told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
     version = java_version(told.stderr + told.stdout)
     if version is None or version < JAVA_VERSION_LEAST:
-        return "Kafka needs Java {} and `{}` is version {}: {}.".format(  # noqa: UP032
+        return "Kafka needs Java {} and `{}` is version {}: {}.".format(
             JAVA_VERSION_LEAST, java, version or "unknown", remedy
         )
     return None
@@ -47,7 +47,7 @@ def python_problem() -> Optional[str]:  # noqa: UP045
     if sys.version_info[:2] in PYTHON_VERSIONS:
         return None
     return (
-        "mistudio_worker needs Python 3.11 or 3.12 and {} is {}.{}: install one of them, "  # noqa: UP032
+        "mistudio_worker needs Python 3.11 or 3.12 and {} is {}.{}: install one of them, "
         "or name it with `make PYTHON=/path/to/python3.11`.".format(sys.executable, *sys.version_info[:2])
     )
 

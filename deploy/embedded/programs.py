@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
-import xml.etree.ElementTree as ET  # noqa: S405  # our own pom.xml
+import xml.etree.ElementTree as ET  # our own pom.xml
 from pathlib import Path
 from typing import TYPE_CHECKING
 

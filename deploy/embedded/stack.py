@@ -175,7 +175,9 @@ class EmbeddedStack:
 def _again_with_other_ports(start: Callable[[], None]) -> None:
     for left in reversed(range(STARTS)):
         try:
-            return start()
+            start()
         except StackError as error:
             if not left or "in use" not in str(error):
                 raise
+        else:
+            return

@@ -1,0 +1,66 @@
+"""Clients of a broker and a store, with topics and buckets that no other test uses."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import urllib3
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from embedded.stack import BOOTSTRAP_SERVERS
+from minio import Minio
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Services:
+    """What one test knows of the stack.
+
+    Args:
+        environment: The MISTUDIO_ variables of the stack.
+        name: Unique to the test; a prefix of all topics and buckets.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, name: str) -> None:
+        self.environment = dict(environment)
+        self._name = name
+        self._numbers = itertools.count()
+        self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(10), maxsize=4)
+        self.store = Minio(
+            environment["MISTUDIO_STORE__ENDPOINT"],
+            access_key=environment["MISTUDIO_STORE__ACCESS_KEY"],
+            secret_key=environment["MISTUDIO_STORE__SECRET_KEY"],
+            secure=environment.get("MISTUDIO_STORE__SECURE", "false") == "true",
+            http_client=self._pool,
+        )
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where the broker is."""
+        return self.environment[BOOTSTRAP_SERVERS]
+
+    def unique_name(self, role: str) -> str:
+        """A name for a topic, a bucket or a consumer group."""
+        return f"{self._name}-{role}-{next(self._numbers)}"
+
+    def create_bucket(self, role: str = "bucket") -> str:
+        """Create an empty bucket and return its name."""
+        name = self.unique_name(role)
+        self.store.make_bucket(name)
+        return name
+
+    async def create_topic(self, role: str = "topic", *, partitions: int = 1) -> str:
+        """Create an empty topic and return its name."""
+        name = self.unique_name(role)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
+        await admin.start()
+        try:
+            await admin.create_topics([NewTopic(name, partitions, 1)])
+        finally:
+            await admin.close()
+        return name
+
+    def close(self) -> None:
+        """Close the store's connections."""
+        self._pool.clear()

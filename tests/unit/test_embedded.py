@@ -1,0 +1,80 @@
+"""The small parts of the embedded stack that need no server."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from embedded import ports, preflight, programs
+from embedded.process import StackError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_ports_are_free_with_their_grpc_neighbours() -> None:
+    """Every port and the one 10000 above can be listened on, and none comes twice."""
+    chosen = ports.free_ports(20)
+    assert len(set(chosen)) == 20
+    assert all(ports.is_free(port) and ports.is_free(port + ports.GRPC_OFFSET) for port in chosen)
+
+
+def test_a_taken_port_is_not_free() -> None:
+    """A port with a listener is seen as taken."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        assert not ports.is_free(server.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("told", "version"),
+    [
+        ('openjdk version "17.0.15" 2025-04-15', 17),
+        ('openjdk version "21" 2023-09-19', 21),
+        ('java version "1.8.0_402"', 8),
+        ("command not understood", None),
+    ],
+)
+def test_java_versions_are_read(told: str, version: int | None) -> None:
+    """Old and new forms of Java's version line are understood."""
+    assert preflight.java_version(told) == version
+
+
+def test_an_old_java_is_refused(tmp_path: Path) -> None:
+    """A Java before 17 is refused with its version and the remedy."""
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
+    java.chmod(0o755)
+    sentence = preflight.java_problem(str(java))
+    assert sentence is not None
+    assert "version 11" in sentence
+    assert "install a Java runtime of version 17" in sentence
+
+
+def test_preflight_says_what_is_missing(tmp_path: Path) -> None:
+    """As a program it prints one sentence for each missing tool and fails."""
+    done = subprocess.run(
+        [sys.executable, preflight.__file__, "python", "mvn", "go"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert [line.split("`")[1] for line in done.stderr.splitlines()] == ["mvn", "go"]
+
+
+def test_kafkas_version_stands_in_the_pom() -> None:
+    """The cache folder is named after the version that pom.xml asks for."""
+    assert programs.kafka_version().split(".")[0] == "4"
+
+
+def test_half_a_fetch_is_not_kept(tmp_path: Path) -> None:
+    """A fetch that fails leaves no folder that a later run would believe."""
+    with pytest.raises(StackError, match="Jars could not be fetched"):
+        programs._fill(tmp_path / "jars", lambda new: ["sh", "-c", f"touch '{new}/half'; exit 1"], what="Jars")
+    assert list(tmp_path.iterdir()) == []
