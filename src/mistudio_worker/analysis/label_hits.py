@@ -13,7 +13,7 @@ from scipy import sparse
 from mistudio_worker.analysis.terms import build_term_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 WORDS_FOR_ONE_MORE = 150
 """A text must hold one more distinct word of a label for each so many words that it has, so that long
 texts do not match everything."""
+SHORT_TEXT_WORDS = 20
+"""A text of at most so many words needs one word less of a label, though never less than one."""
 BLOCK_TEXTS = 1024
 
 
@@ -63,7 +65,7 @@ def build_label_hits(texts: Sequence[str], table: TermTable, taxonomy: Taxonomy)
     """Match every text with every label.
 
     A text matches a label where one of its patterns is found, or where it holds
-    `at_least + words // WORDS_FOR_ONE_MORE` distinct words and phrases of it. Words are looked up
+    `at_least + words // WORDS_FOR_ONE_MORE` distinct words and phrases of it, one less where it is short. Words are looked up
     among the terms; phrases are searched only in texts that hold all their words.
 
     Args:
@@ -88,13 +90,13 @@ def build_label_hits(texts: Sequence[str], table: TermTable, taxonomy: Taxonomy)
 def _labels(
     entries: sparse.csr_array, offsets: tuple[int, ...], taxonomy: Taxonomy, table: TermTable
 ) -> NDArray[np.bool_]:
-    more = table.lengths // WORDS_FOR_ONE_MORE
+    more = table.lengths // WORDS_FOR_ONE_MORE - (table.lengths <= SHORT_TEXT_WORDS)
     of_words = np.zeros((offsets[-1], len(taxonomy.labels)), dtype=np.int32)
     of_patterns = np.zeros_like(of_words)
     for i, label in enumerate(taxonomy.labels):
         of_words[offsets[i] : offsets[i] + len(label.words), i] = 1
         of_patterns[offsets[i] + len(label.words) : offsets[i + 1], i] = 1
-    needed = np.array([label.at_least for label in taxonomy.labels])[None, :] + more[:, None]
+    needed = np.maximum(np.array([label.at_least for label in taxonomy.labels])[None, :] + more[:, None], 1)
     matched: NDArray[np.bool_] = ((entries @ of_words) >= needed) | ((entries @ of_patterns) > 0)
     return matched
 
@@ -104,22 +106,22 @@ class _Finder:
 
     def __init__(self, texts: Sequence[str], table: TermTable) -> None:
         self._texts = texts
-        self._table = table
+        self._seen: dict[int, str] = {}
         self._numbers = {term: number for number, term in enumerate(table.terms)}
         cells = (np.ones(table.ids.size, dtype=np.int8), table.ids, table.offsets)
         self._holders = sparse.csr_array(cells, shape=(len(texts), len(table.terms))).tocsc()
 
     def rows(self, taxonomy: Taxonomy) -> list[NDArray[np.int64]]:
         """Matching texts of every entry, ascending."""
-        patterns = self._patterns({p for label in taxonomy.labels for _, p in label.patterns})
-        words = {w: self._word(w) for w in {w for label in taxonomy.labels for w in label.words}}
+        patterns = self._patterns(dict.fromkeys(p for label in taxonomy.labels for _, p in label.patterns))
+        words = self._words(list(dict.fromkeys(w for label in taxonomy.labels for w in label.words)))
         return [
             row
             for label in taxonomy.labels
             for row in (*(words[w] for w in label.words), *(patterns[p] for _, p in label.patterns))
         ]
 
-    def _patterns(self, expressions: set[str]) -> dict[str, NDArray[np.int64]]:
+    def _patterns(self, expressions: Iterable[str]) -> dict[str, NDArray[np.int64]]:
         found: dict[str, list[NDArray[np.int64]]] = {e: [np.empty(0, dtype=np.int64)] for e in expressions}
         for start in range(0, len(self._texts), BLOCK_TEXTS):
             block = pa.array(self._texts[start : start + BLOCK_TEXTS], pa.large_string())
@@ -127,20 +129,31 @@ class _Finder:
                 rows.append(start + _matching(block, expression))
         return {expression: np.concatenate(rows) for expression, rows in found.items()}
 
-    def _word(self, word: str) -> NDArray[np.int64]:
-        if (whole := self._numbers.get(word)) is not None:
-            return self._of_term(whole)
-        parts = [self._numbers.get(part) for part in build_term_table([word]).terms]
-        if not parts or None in parts:
-            return np.empty(0, dtype=np.int64)
-        rows = self._of_term(parts[0] or 0)
-        for part in parts[1:]:
-            rows = np.intersect1d(rows, self._of_term(part or 0), assume_unique=True)
-        block = pa.array([self._texts[i] for i in rows.tolist()], pa.large_string())
-        return rows[_matching(block, _phrase(word))]
+    def _words(self, words: list[str]) -> dict[str, NDArray[np.int64]]:
+        parts = build_term_table(words)
+        found = {}
+        for word, start, end in zip(words, parts.offsets, parts.offsets[1:], strict=False):
+            terms = [parts.terms[i] for i in parts.ids[start:end].tolist()]
+            found[word] = self._of_term(word) if terms == [word] else self._phrase(word, terms)
+        return found
 
-    def _of_term(self, term: int) -> NDArray[np.int64]:
-        start, end = self._holders.indptr[term : term + 2].tolist()
+    def _phrase(self, phrase: str, terms: list[str]) -> NDArray[np.int64]:
+        """Texts that hold the phrase as whole words, among those that hold all of its words."""
+        rows = self._of_term(terms[0]) if terms else np.empty(0, dtype=np.int64)
+        for term in terms[1:]:
+            rows = np.intersect1d(rows, self._of_term(term), assume_unique=True)
+        return np.array([row for row in rows.tolist() if _holds(self._folded(row), phrase)], dtype=np.int64)
+
+    def _folded(self, row: int) -> str:
+        if row not in self._seen:
+            self._seen[row] = " ".join(self._texts[row].casefold().split())
+        return self._seen[row]
+
+    def _of_term(self, term: str) -> NDArray[np.int64]:
+        number = self._numbers.get(term)
+        if number is None:
+            return np.empty(0, dtype=np.int64)
+        start, end = self._holders.indptr[number : number + 2].tolist()
         return self._holders.indices[start:end].astype(np.int64)
 
 
@@ -149,11 +162,12 @@ def _matching(block: pa.Array, expression: str) -> NDArray[np.int64]:
     return np.flatnonzero(mask.to_numpy(zero_copy_only=False))
 
 
-def _phrase(phrase: str) -> str:
-    """The phrase as whole words, whatever its case and white space."""
-    words = r"\s+".join(_quoted(word) for word in phrase.split())
-    return rf"(?i)(^|[^\pL\pN_]){words}([^\pL\pN_]|$)"
-
-
-def _quoted(word: str) -> str:
-    return "".join(c if c.isalnum() or c == "_" else rf"\x{{{ord(c):x}}}" for c in word)
+def _holds(text: str, phrase: str) -> bool:
+    """Whether the phrase stands in the text with no letter or digit before or after it."""
+    at = text.find(phrase)
+    while at >= 0:
+        end = at + len(phrase)
+        if not (at and text[at - 1].isalnum()) and not (end < len(text) and text[end].isalnum()):
+            return True
+        at = text.find(phrase, at + 1)
+    return False
