@@ -4,10 +4,12 @@ Only the standard library, and only what Python 3.8 understands: it runs before 
 whichever `python3` there is. `python3 preflight.py python java mvn` prints nothing and returns 0 when all is there.
 """
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import List, Optional  # noqa: UP035  # must parse under Python 3.8
 
 JAVA_VERSION_LEAST = 17
@@ -52,6 +54,12 @@ def python_problem() -> Optional[str]:  # noqa: UP045
     )
 
 
+def is_cached(program: str) -> bool:
+    """Whether some version of a program was fetched before; programs.py looks for the very version."""
+    root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  # as in programs.py
+    return any(Path(root, "mistudio-worker").glob(program + "-*"))
+
+
 def tool_problem(tool: str, package: str, why: str) -> Optional[str]:  # noqa: UP045
     """Look for a tool on the PATH; None when it is there."""
     if shutil.which(tool):
@@ -66,9 +74,9 @@ def problem(need: str) -> Optional[str]:  # noqa: UP045
     if need == "java":
         return java_problem(shutil.which("java"))
     if need == "mvn":
-        return tool_problem("mvn", "maven", "Fetching Kafka's jars for the first time")
+        return None if is_cached("kafka") else tool_problem("mvn", "maven", "Fetching Kafka's jars for the first time")
     if need == "go":
-        return tool_problem("go", "golang", "Building MinIO")
+        return None if is_cached("minio") else tool_problem("go", "golang", "Building MinIO")
     raise ValueError(f"unknown need {need!r}: known are python, java, mvn, go")
 
 

@@ -59,7 +59,7 @@ def test_preflight_says_what_is_missing(tmp_path: Path) -> None:
     """As a program it prints one sentence for each missing tool and fails."""
     done = subprocess.run(
         [sys.executable, preflight.__file__, "python", "mvn", "go"],
-        env={"PATH": str(tmp_path)},
+        env={"PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
