@@ -1,0 +1,6 @@
+"""The version of the formulas."""
+
+from __future__ import annotations
+
+ANALYSIS_VERSION = "1.0"
+"""Raised with every change of a formula, a threshold or a tile size: each of them may change bytes."""
