@@ -9,12 +9,17 @@ if TYPE_CHECKING:
 
 
 class TensorBlocks:
-    """The `ActivationBlocks` of a tensor; blocks are views in the stored dtype, nothing is copied."""
+    """The `ActivationBlocks` of a tensor; blocks are views in the stored dtype, nothing is copied.
+
+    Only where an archive was packed anew by another tool, so that its elements lie at odd addresses, a block is a copy:
+    compiled passes need aligned memory.
+    """
 
     def __init__(self, matrix: torch.Tensor) -> None:
         if matrix.dim() != 2:
             raise ValueError(f"expected a matrix, got {list(matrix.shape)}")
         self._matrix = matrix
+        self._aligned = matrix.data_ptr() % matrix.element_size() == 0
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -23,5 +28,6 @@ class TensorBlocks:
         return rows, columns
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
-        """Return a view of the rows `start` to `stop`; it must not be written to."""
-        return self._matrix[start:stop]
+        """Return the rows `start` to `stop`; they must not be written to."""
+        block = self._matrix[start:stop]
+        return block if self._aligned else block.clone()

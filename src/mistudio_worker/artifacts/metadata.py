@@ -86,7 +86,7 @@ def _parse(data: bytes) -> Any:
     try:
         content = json.loads(data)
     except json.JSONDecodeError as error:
-        return f"is no JSON: {error.msg} at byte {error.pos:,} of {len(data):,}"
+        return f"is no JSON: {error.msg} at character {error.pos:,}"
     except RecursionError:
         return "is nested too deep"
     except ValueError as error:
