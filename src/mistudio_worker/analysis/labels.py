@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mistudio_worker.analysis.label_hits import LabelHits
     from mistudio_worker.analysis.top_examples import TopExamples
 
-LEAST_Z = 3.0
-"""A label needs z of at least this: about 1 in 700 for one label and a random feature."""
+LEAST_Z = {"category": 2.6, "tag": 3.0, "indicator": 3.0}
+"""A label needs z of at least this, by kind: of random features about 1 in 50 gets any category."""
 LEAST_TOP_RATE = {"category": 0.3, "tag": 0.3, "indicator": 0.2}
 """A label needs this weighted share of the top texts, by kind."""
 LEAST_TOP_TEXTS = 3
@@ -73,7 +73,7 @@ def judge_labels(hits: LabelHits, top: TopExamples) -> list[FeatureLabels]:
     confidence = max(0, (r - c) / (1 - c)), 0 to 1: how much of the way from the corpus to "all top
     texts" the feature goes; 0 where every text matches.
 
-    A label is given where z >= LEAST_Z, r >= LEAST_TOP_RATE of its kind and at least LEAST_TOP_TEXTS
+    A label is given where z >= LEAST_Z and r >= LEAST_TOP_RATE of its kind, and at least LEAST_TOP_TEXTS
     top texts match. Labels are ranked by confidence, then z, then the taxonomy's order. A dead
     feature, like one with fewer than 3 top texts, is "unknown".
 
@@ -104,8 +104,9 @@ def _contrast(hits: LabelHits, top: TopExamples) -> _Contrast:
     d = np.log(yes / no) - np.log(other_yes / other_no)
     z = d / np.sqrt(1.0 / yes + 1.0 / no + 1.0 / other_yes + 1.0 / other_no)
     confidence = np.clip((rate - corpus) / np.where(corpus < 1.0, 1.0 - corpus, np.inf), 0.0, 1.0)
-    least = np.array([LEAST_TOP_RATE[label.kind] for label in hits.taxonomy.labels])
-    given = (z >= LEAST_Z) & (rate >= least) & (count >= LEAST_TOP_TEXTS)
+    kinds = [label.kind for label in hits.taxonomy.labels]
+    given = (z >= [LEAST_Z[kind] for kind in kinds]) & (rate >= [LEAST_TOP_RATE[kind] for kind in kinds])
+    given &= count >= LEAST_TOP_TEXTS
     return _Contrast(d, z, confidence, count / np.maximum(sizes, 1)[:, None], given)
 
 
