@@ -26,8 +26,8 @@ def write_csv(result: FindResult, stream: BinaryIO) -> None:
 
     The columns of miStudioFind 1.0 come first, under their names and in their order. Numbers have full
     precision; an empty cell is a figure that is not defined. Lists are joined by ", ". Text cells go
-    through `safe_cell`; pandas reads the same rows with `keep_default_na=False`, and the very same numbers
-    with `float_precision="round_trip"`.
+    through `safe_cell`; pandas reads the same rows with `keep_default_na=False` (a text may be "NA"), and the
+    very same numbers (before pandas 3.1 with `float_precision="round_trip"`).
 
     Raises:
         NotExportable: a figure is NaN or infinite.

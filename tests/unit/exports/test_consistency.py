@@ -1,0 +1,157 @@
+"""The JSON is the measure: what another format says of a feature is what the JSON says."""
+
+from __future__ import annotations
+
+import csv
+import re
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import torch
+from lxml import etree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STATISTICS = ("std", "min", "skew", "kurtosis", "positives", "density", "log10_density", "effective_count")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def unguarded(cell: str) -> str:
+    return cell[1:] if re.match("'+[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]", cell) else cell
+
+
+def figure(cell: str) -> float | None:
+    return float(cell) if cell else None
+
+
+def at(record: dict[str, Any] | None, name: str) -> Any:
+    return None if record is None else record[name]
+
+
+def test_csv_figures_equal_json(written: dict[str, Path], document: dict[str, Any]) -> None:
+    """Every number of the CSV is the JSON's, to the last bit."""
+    for row, feature in zip(rows_of(written["csv"]), document["features"], strict=True):
+        statistics, top = feature["activation_statistics"], feature["top_activations"]
+        geometry = feature["geometry"]
+        expected = {
+            "feature_id": feature["feature_id"],
+            "coherence_score": feature["coherence_score"],
+            "mean_activation": at(statistics, "mean"),
+            "max_activation": at(statistics, "max"),
+            "activation_frequency": at(statistics, "frequency"),
+            "top_activation_count": len(top),
+            "complexity_score": feature["complexity_score"],
+            "activation_space_coherence": feature["coherence"]["activation_space"],
+            "activation_space_baseline": feature["coherence"]["activation_baseline"],
+            "text_space_coherence": feature["coherence"]["text_space"],
+            "text_space_baseline": feature["coherence"]["text_baseline"],
+            "vendi_score": feature["diversity"]["vendi_score"],
+            "near_duplicate_share": feature["diversity"]["near_duplicate_share"],
+            "outlier_count": len(feature["outlier_examples"]),
+            "nearest_feature_id": geometry["nearest"][0]["feature_id"] if geometry else None,
+            "nearest_feature_cosine": geometry["nearest"][0]["cosine"] if geometry else None,
+            "encoder_decoder_cosine": at(geometry, "encoder_decoder_cosine"),
+            "decoder_norm": at(geometry, "decoder_norm"),
+            **{name: at(statistics, name) for name in STATISTICS},
+            **{f"top_activation_{i + 1}": top[i]["activation_strength"] if i < len(top) else None for i in range(3)},
+        }
+        assert {name: figure(row[name]) for name in expected} == expected
+
+
+def test_csv_words_equal_json(written: dict[str, Path], document: dict[str, Any]) -> None:
+    """Every keyword, label and text of the CSV is the JSON's, but for NUL, the cut and the apostrophe."""
+    for row, feature in zip(rows_of(written["csv"]), document["features"], strict=True):
+        for name in ("quality_level", "quality_tier", "pattern_category"):
+            assert row[name] == feature[name]
+        for name in ("pattern_keywords", "secondary_categories", "semantic_tags", "behavioral_indicators"):
+            assert unguarded(row[name]) == ", ".join(feature[name])
+        for i, top in enumerate(feature["top_activations"][:3], 1):
+            assert unguarded(row[f"top_text_{i}"]) == top["text"].replace("\0", "\ufffd")[:32_000]
+
+
+def test_csv_reads_the_same_with_pandas(written: dict[str, Path]) -> None:
+    """Pandas and the csv module see the same rows."""
+    frame = pd.read_csv(written["csv"], dtype=str, keep_default_na=False)
+    assert frame.to_dict("records") == rows_of(written["csv"])
+
+
+def test_csv_numbers_survive_pandas(written: dict[str, Path], document: dict[str, Any]) -> None:
+    """Pandas has the very numbers of the JSON."""
+    frame = pd.read_csv(written["csv"])
+    assert list(frame["coherence_score"]) == [f["coherence_score"] for f in document["features"]]
+
+
+def test_xml_equals_json(written: dict[str, Path], document: dict[str, Any]) -> None:
+    """Every figure, keyword and text of the XML is the JSON's; replaced characters can be had back."""
+    elements = etree.parse(written["xml"]).findall("features/feature")
+    for element, feature in zip(elements, document["features"], strict=True):
+        assert int(element.get("id", "")) == feature["feature_id"]
+        assert float(element.findtext("coherenceScore", "")) == feature["coherence_score"]
+        assert element.findtext("qualityTier") == feature["quality_tier"]
+        assert [restored(k) for k in element.iterfind("patternKeywords/keyword")] == feature["pattern_keywords"]
+        assert [restored(k) for k in element.iterfind("semanticTags/tag")] == feature["semantic_tags"]
+        assert xml_activations(element) == [
+            (t["rank"], t["text_index"], t["text"], t["activation_strength"], t["context"])
+            for t in feature["top_activations"][:5]
+        ]
+        assert xml_statistics(element) == expected_statistics(feature)
+        assert {r.get("name"): restored(r) for r in element.iterfind("reasons/reason")} == feature["reasons"]
+        assert {f.get("name"): float(f.text or "") for f in element.iterfind("flags/flag")} == feature["flags"]
+
+
+def restored(element: etree._Element) -> str:
+    characters = list(element.text or "")
+    for entry in (element.get("replaced") or "").split():
+        offset, code = entry.split(":")
+        assert characters[int(offset)] == "\ufffd"
+        characters[int(offset)] = chr(int(code, 16))
+    return "".join(characters)
+
+
+def xml_activations(element: etree._Element) -> list[tuple[int, int, str, float, str]]:
+    return [
+        (int(a.get("rank", "")), int(a.get("textIndex", "")), restored(a[0]), float(a[1].text or ""), restored(a[2]))
+        for a in element.iterfind("topActivations/activation")
+    ]
+
+
+def xml_statistics(element: etree._Element) -> dict[str, float]:
+    figures = [child for parent in element.iterfind("activationStatistics") for child in parent]
+    return {re.sub("[A-Z]", lambda m: f"_{m[0].lower()}", f.tag): float(f.text or "") for f in figures}
+
+
+def expected_statistics(feature: dict[str, Any]) -> dict[str, float]:
+    left_out = ("variance", "quantiles", "histogram")
+    figures = feature["activation_statistics"] or {}
+    return {name: value for name, value in figures.items() if value is not None and name not in left_out}
+
+
+def test_pytorch_equals_json(written: dict[str, Path], document: dict[str, Any]) -> None:
+    """The file loads with weights_only, and each of its values is the JSON's."""
+    loaded = torch.load(written["pytorch"], weights_only=True)
+    tensors = loaded["tensors"]
+    for feature in document["features"]:
+        i = feature["feature_id"]
+        analysis = loaded["feature_analysis"][i]
+        shared = analysis.keys() & feature.keys() - {"top_activations"}
+        assert {name: analysis[name] for name in shared} == {name: feature[name] for name in shared}
+        for got, top in zip(analysis["top_activations"], feature["top_activations"][:10], strict=True):
+            assert got == {**top, "activation_value": top["activation_strength"], "ranking": top["rank"]}
+        assert tensors["coherence"][i].item() == feature["coherence_score"]
+        density = at(feature["activation_statistics"], "density")
+        assert tensors["density"][i].isnan() if density is None else tensors["density"][i].item() == density
+    assert set(loaded["feature_analysis"]) == set(range(len(document["features"])))
+    assert loaded["job_metadata"]["job_id"] == document["find_job_id"]
+
+
+def test_parquet_equals_json(written: dict[str, Path], document: dict[str, Any]) -> None:
+    """Every row of the table is the JSON's record of the feature, whole."""
+    table = pq.read_table(written["parquet"])
+    assert table.to_pylist(maps_as_pydicts="strict") == document["features"]
+    assert len(pd.read_parquet(written["parquet"])) == len(document["features"])
