@@ -164,3 +164,15 @@ def small_result() -> FindResult:
     ]
     gap = Gap("FEATURE_NOT_FINITE", "feature 3 holds NaN \x1b[31m and was not analysed", features=(3,))
     return result(*features, gaps=(gap,))
+
+
+def golden_result() -> FindResult:
+    """A result small enough to keep its files beside the tests."""
+    features = [
+        feature(0, coherence_score=0.91, quality_tier="excellent", quality_level="high"),
+        dead(1),
+        feature(2, NASTY_TEXTS[:-1], pattern_keywords=("\x1bescape", "]]>"), keyword_statistics=(), geometry=None),
+        unscored(3, "invalid"),
+    ]
+    gap = Gap("FEATURE_NOT_FINITE", "feature 3 holds NaN \x1b[31m and was not analysed", features=(3,))
+    return result(*features, gaps=(gap,))

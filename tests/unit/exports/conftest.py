@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def small() -> FindResult:
+    """One of each kind of feature, and every nasty text."""
     return small_result()
 
 

@@ -18,19 +18,23 @@ STATISTICS = ("std", "min", "skew", "kurtosis", "positives", "density", "log10_d
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
+    """Rows of a CSV by the csv module."""
     with path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 
 
 def unguarded(cell: str) -> str:
+    """Undo what safe_cell put in front."""
     return cell[1:] if re.match("'+[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]", cell) else cell
 
 
 def figure(cell: str) -> float | None:
+    """A number, None where the cell is empty."""
     return float(cell) if cell else None
 
 
 def at(record: dict[str, Any] | None, name: str) -> Any:
+    """A field, None where the record is."""
     return None if record is None else record[name]
 
 
@@ -106,6 +110,7 @@ def test_xml_equals_json(written: dict[str, Path], document: dict[str, Any]) -> 
 
 
 def restored(element: etree._Element) -> str:
+    """Undo what xml_text replaced."""
     characters = list(element.text or "")
     for entry in (element.get("replaced") or "").split():
         offset, code = entry.split(":")
@@ -115,6 +120,7 @@ def restored(element: etree._Element) -> str:
 
 
 def xml_activations(element: etree._Element) -> list[tuple[int, int, str, float, str]]:
+    """Top activations of a feature element."""
     return [
         (int(a.get("rank", "")), int(a.get("textIndex", "")), restored(a[0]), float(a[1].text or ""), restored(a[2]))
         for a in element.iterfind("topActivations/activation")
@@ -122,11 +128,13 @@ def xml_activations(element: etree._Element) -> list[tuple[int, int, str, float,
 
 
 def xml_statistics(element: etree._Element) -> dict[str, float]:
+    """Statistics of a feature element under the JSON's names."""
     figures = [child for parent in element.iterfind("activationStatistics") for child in parent]
     return {re.sub("[A-Z]", lambda m: f"_{m[0].lower()}", f.tag): float(f.text or "") for f in figures}
 
 
 def expected_statistics(feature: dict[str, Any]) -> dict[str, float]:
+    """The statistics of the JSON that the XML has too."""
     left_out = ("variance", "quantiles", "histogram")
     figures = feature["activation_statistics"] or {}
     return {name: value for name, value in figures.items() if value is not None and name not in left_out}
