@@ -10,6 +10,9 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3; do \
 BIN := .venv/bin
 INSTALLED := .venv/installed
 UV_VERSION := 0.13.9
+# Versions and hashes for every platform and both Pythons, but no addresses: where packages come from is the user's setting.
+COMPILE := uv pip compile pyproject.toml deploy/build-requirements.txt --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 # Only paths relative to this file are used: the checkout may lie anywhere, also under a path with blanks.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -45,7 +48,7 @@ check: $(INSTALLED) ## Check style, types, arrows between rooms, schemas and the
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/mistudio-worker schemas --check schemas
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml deploy/docker/gpu.yml
 
 .PHONY: demo
 demo: preflight $(INSTALLED) ## Run a whole job on an embedded stack and show its best features
@@ -56,11 +59,10 @@ bench: $(INSTALLED) ## Measure time and memory of the analysis
 	$(BIN)/python bench/run.py
 
 .PHONY: lock
-lock: $(INSTALLED) ## Choose the versions anew: pyproject.toml -> requirements.lock
+lock: $(INSTALLED) ## Choose the versions anew: pyproject.toml -> the two lock files
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-		--extra dev --output-file requirements.lock pyproject.toml deploy/build-requirements.txt
+	$(BIN)/$(COMPILE) --upgrade --extra dev --output-file requirements.lock
+	$(BIN)/$(COMPILE) --constraint requirements.lock --output-file requirements-runtime.lock
 
 .PHONY: clean
 clean: ## Remove .venv, caches and what the demo made

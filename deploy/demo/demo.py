@@ -23,7 +23,7 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "deploy"))
 
-from demo.places import make_places  # noqa: E402  # found through the line above
+from embedded.places import make_places  # noqa: E402  # found through the line above
 from embedded.process import StackError  # noqa: E402
 from embedded.stack import EmbeddedStack  # noqa: E402
 
