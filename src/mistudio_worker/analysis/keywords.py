@@ -108,7 +108,8 @@ def _test(
     classes = np.where(candidates, class_of, -1).astype(np.int32)
     capacity = 64 * sizes.size
     while True:
-        out = _Finds(*(np.empty(capacity, dtype=t) for t in (np.int32, np.int32, np.int32, np.float64)))
+        feature, term, count = np.empty((3, capacity), dtype=np.int32)
+        out = _Finds(feature, term, count, np.empty(capacity, dtype=np.float64))
         found = significant_terms(
             top.offsets,
             top.texts,
@@ -174,10 +175,10 @@ def _holm(finds: _Finds, family: NDArray[np.int64]) -> NDArray[np.float64]:
     feature = finds.feature[order]
     first = np.searchsorted(feature, feature, side="left")
     left = family[order] - (np.arange(order.size) - first)
-    raw = np.minimum(np.exp(finds.log_p[order]) * left, 1.0)
+    raw: NDArray[np.float64] = np.minimum(np.exp(finds.log_p[order]) * left, 1.0)
     for start, end in zip(*_runs(feature), strict=True):
         np.maximum.accumulate(raw[start:end], out=raw[start:end])
-    adjusted = np.empty_like(raw)
+    adjusted: NDArray[np.float64] = np.empty_like(raw)
     adjusted[order] = raw
     return adjusted
 

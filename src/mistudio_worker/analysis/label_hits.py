@@ -65,8 +65,8 @@ def build_label_hits(texts: Sequence[str], table: TermTable, taxonomy: Taxonomy)
     """Match every text with every label.
 
     A text matches a label where one of its patterns is found, or where it holds
-    `at_least + words // WORDS_FOR_ONE_MORE` distinct words and phrases of it, one less where it is short. Words are looked up
-    among the terms; phrases are searched only in texts that hold all their words.
+    `at_least + words // WORDS_FOR_ONE_MORE` distinct words and phrases of it, one less where it is short.
+    Words are looked up among the terms; phrases are searched only in texts that hold all their words.
 
     Args:
         texts: n texts without lone surrogates.
@@ -154,7 +154,8 @@ class _Finder:
         if number is None:
             return np.empty(0, dtype=np.int64)
         start, end = self._holders.indptr[number : number + 2].tolist()
-        return self._holders.indices[start:end].astype(np.int64)
+        rows: NDArray[np.int64] = self._holders.indices[start:end].astype(np.int64)
+        return rows
 
 
 def _matching(block: pa.Array, expression: str) -> NDArray[np.int64]:

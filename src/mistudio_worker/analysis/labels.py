@@ -122,7 +122,7 @@ def _product(weights: NDArray[np.float64], top: TopExamples, hits: LabelHits) ->
 def _sums(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[np.float64]:
     """Sum of each run, 0 for an empty one; in the run's own order."""
     rows = np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
-    return np.bincount(rows, weights=values, minlength=offsets.size - 1)
+    return np.bincount(rows, weights=values, minlength=offsets.size - 1).astype(np.float64)
 
 
 def _labels(feature: int, hits: LabelHits, top: TopExamples, contrast: _Contrast) -> FeatureLabels:

@@ -1,26 +1,28 @@
-"""What texts can be about, as data: a versioned TOML file that a user may replace.
+r"""What texts can be about, as data: a versioned TOML file that a user may replace.
 
-    version = "1.0.0"
-    [categories.technical]            # or tags.NAME, indicators.NAME
-    at_least = 2                      # distinct words or phrases that a short text must hold
-    words = ["api", "return value"]   # whole words and phrases, never parts of words
-    [categories.technical.patterns]   # structure; one match is enough
-    json_object = '\\{"\\w+":'        # RE2: linear time, whatever the pattern
+Keys of a label, for example `[categories.technical]`, `[tags.code]`, `[indicators.polite_refusal]`:
+`words = ["api", "return value"]`, whole words and phrases, never parts of words;
+`at_least = 2`, distinct words or phrases that a text must hold, 1 where left out;
+and in a table of its own, `[categories.technical.patterns]`, structure of which one match is enough:
+`json_object = '\{"\w+":'`, an RE2 expression, which takes linear time, whatever it says.
+At the top of the file: `version = "1.0.0"`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mistudio_worker.errors import RefusedInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LabelKind = Literal["category", "tag", "indicator"]
 _LISTS: Mapping[str, LabelKind] = {"categories": "category", "tags": "tag", "indicators": "indicator"}

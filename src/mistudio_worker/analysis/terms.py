@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -179,7 +180,7 @@ class _Index:
     def _terms(self) -> list[str]:
         bounds = self._bounds[: int(self._used[0]) + 1].tolist()
         letters = self._pool[: bounds[-1]].astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
-        return [letters[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+        return [letters[start:end] for start, end in pairwise(bounds)]
 
 
 def _grown(array: NDArray[Any], size: int, fill: int) -> NDArray[Any]:

@@ -1,5 +1,8 @@
 """Set arithmetic on the terms of top texts."""
 
+# Compiled functions take plain arrays, one a column: numba knows no dataclasses.
+# ruff: noqa: PLR0913, PLR0917
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,5 +1,8 @@
 """Count terms over the top texts of every feature and find those that cannot be chance."""
 
+# Compiled functions take plain arrays, one a column: numba knows no dataclasses.
+# ruff: noqa: PLR0913, PLR0917, C901
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 
 @njit(cache=True, nogil=True)
 def log_tail(log_factorial: NDArray[np.float64], total: int, marked: int, drawn: int, least: int) -> float:
-    """ln P(X >= least), X hypergeometric: marked ones among `drawn` of `total`, without replacement."""
+    """Natural logarithm of P(X >= least), X hypergeometric: marked ones among `drawn` of `total`, no replacement."""
     whole = log_factorial[total] - log_factorial[drawn] - log_factorial[total - drawn]
     most = min(drawn, marked)
     top = -np.inf
@@ -35,7 +38,7 @@ def log_tail(log_factorial: NDArray[np.float64], total: int, marked: int, drawn:
             share += np.exp(ways - top)
     if share == 0.0:
         return -np.inf
-    return min(0.0, top + np.log(share))
+    return float(min(0.0, top + np.log(share)))
 
 
 @njit(cache=True, nogil=True)

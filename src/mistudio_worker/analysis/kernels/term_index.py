@@ -1,5 +1,8 @@
 """Cut case-folded code points into terms and number them by first appearance."""
 
+# Compiled functions take plain arrays, one a column: numba knows no dataclasses.
+# ruff: noqa: PLR0913, PLR0917
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -47,7 +50,7 @@ def _number(
         term = slots[slot]
         at = bounds[term]
         if bounds[term + 1] - at == length and _same(codes, start, pool, at, length):
-            return np.int64(term)
+            return int(term)
         slot = np.int64(np.uint64(slot + 1) & mask)
     term = used[0]
     slots[slot] = term
@@ -56,7 +59,7 @@ def _number(
         pool[at + i] = codes[start + i]
     bounds[term + 1] = at + length
     used[0] = term + 1
-    return np.int64(term)
+    return int(term)
 
 
 @njit(cache=True, nogil=True)
