@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from mistudio_worker.artifacts.metadata import MetadataFile
     from mistudio_worker.artifacts.sae import SaeFile
     from mistudio_worker.domain.training_run import ActivationBlocks, SaeWeights
+
+_CHUNK_CELLS = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +144,17 @@ def encoding_error(stored: torch.Tensor, originals: torch.Tensor, sae: SaeWeight
         originals: [rows, d], finite.
         sae: the weights.
     """
-    computed = torch.relu(torch.addmm(sae.encoder_bias, originals.float(), sae.encoder_weight.T)).double()
-    stored = stored.double()
-    usable = torch.isfinite(stored) & (stored >= 0)
-    difference = torch.where(usable, stored - computed, 0.0).norm().item()
+    difference = size = 0.0
+    step = max(1, _CHUNK_CELLS // stored.shape[1])
+    for some, vectors in zip(stored.split(step), originals.split(step), strict=True):
+        computed = torch.relu(torch.addmm(sae.encoder_bias, vectors.float(), sae.encoder_weight.T)).double()
+        found = some.double()
+        usable = torch.isfinite(found) & (found >= 0)
+        difference += torch.where(usable, found - computed, 0.0).square().sum().item()
+        size += torch.where(usable, computed, 0.0).square().sum().item()
     if difference == 0.0:
         return 0.0
-    size = torch.where(usable, computed, 0.0).norm().item()
-    return float(difference / size) if size else float("inf")
+    return math.sqrt(difference / size) if size else math.inf
 
 
 def _choose_rows(count: int, bad_rows: Collection[int], limits: Limits) -> list[int]:

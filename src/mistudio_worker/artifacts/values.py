@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mistudio_worker.domain.training_run import ActivationBlocks
 
 BLOCK_ROWS = 4096
+BLOCK_CELLS = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,10 @@ def find_bad_rows(originals: ActivationBlocks) -> tuple[int, ...]:
 
 
 def _blocks(matrix: ActivationBlocks) -> Iterator[tuple[int, torch.Tensor]]:
-    for start in range(0, matrix.shape[0], BLOCK_ROWS):
-        yield start, matrix.rows(start, min(start + BLOCK_ROWS, matrix.shape[0]))
+    rows, columns = matrix.shape
+    step = max(1, min(BLOCK_ROWS, BLOCK_CELLS // max(columns, 1)))
+    for start in range(0, rows, step):
+        yield start, matrix.rows(start, min(start + step, rows))
 
 
 def _counts(totals: torch.Tensor) -> dict[int, int]:
