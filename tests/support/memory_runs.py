@@ -44,7 +44,9 @@ def blocks(matrix: ArrayLike, dtype: torch.dtype = torch.float32) -> MemoryBlock
     return MemoryBlocks(torch.from_numpy(np.ascontiguousarray(matrix, dtype=np.float32)).to(dtype))
 
 
-def run_of(activations: ArrayLike, texts: Sequence[str] | None = None, originals: ArrayLike | None = None) -> TrainingRun:
+def run_of(
+    activations: ArrayLike, texts: Sequence[str] | None = None, originals: ArrayLike | None = None
+) -> TrainingRun:
     """Return a run with the given feature activations and no autoencoder."""
     features = blocks(activations)
     return TrainingRun(

@@ -119,9 +119,7 @@ def _squared_sums(
     return squares
 
 
-def text_coherence(
-    positives: Positives, weights: Weights, terms: TermTable, execution: Execution
-) -> SpaceCoherence:
+def text_coherence(positives: Positives, weights: Weights, terms: TermTable, execution: Execution) -> SpaceCoherence:
     """MonoSemanticity over TF-IDF rows of the texts, 0 to 1; independent of the autoencoder.
 
     A row holds ln(n / df) of a text's distinct terms, scaled to length 1: terms that stand in one text

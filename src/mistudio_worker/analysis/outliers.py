@@ -30,8 +30,10 @@ class OutlierTable:
 
     Attributes:
         modified_z: [entries] 0.6745 (a - median) / MAD over the positives; NaN where the MAD is 0.
-        by_activation: [entries] |modified z| > 3.5 (Iglewicz & Hoaglin 1993); where the MAD is 0, more
-            than half of the positives are equal, and nothing is flagged: there is no scale to judge by.
+        by_activation: [entries] |modified z| > 3.5 (Iglewicz & Hoaglin 1993) both of a and of ln a: positives
+            are skewed to the right, so that by a alone every top text of most features would be one.
+            Where either MAD is 0, at least half of the positives are equal, and nothing is flagged:
+            there is no scale to judge by.
         by_norm: [entries] |e| over 10 times the median norm of all usable texts.
         by_similarity: [entries] mean cosine to the others more than 3 robust deviations (1.4826 MAD, at
             least 0.05) below the feature's median; among at least 5 texts.
@@ -55,16 +57,21 @@ def find_outliers(
         norms: [n] |e_i|, 0 for an unusable text; None without original activations.
     """
     owner = np.repeat(np.arange(top.offsets.size - 1), np.diff(top.offsets))
-    mad = statistics.mad[owner]
-    distance = top.strengths.astype(np.float64) - statistics.median[owner]
-    z = np.where(mad > 0, 0.6745 * distance / np.where(mad > 0, mad, 1.0), np.nan)
+    strength, median = top.strengths.astype(np.float64), statistics.median[owner]
+    z = _modified_z(strength - median, statistics.mad[owner])
+    log_z = _modified_z(np.log(strength) - np.log(median), statistics.log_mad[owner])
+    by_activation = np.minimum(np.abs(np.nan_to_num(z)), np.abs(np.nan_to_num(log_z))) > MODIFIED_Z_LIMIT
     by_norm = np.zeros(owner.size, dtype=np.bool_)
     if norms is not None and (norms > 0).any():
         by_norm = norms[top.texts] > NORM_RATIO_LIMIT * np.median(norms[norms > 0])
     by_similarity = np.zeros(owner.size, dtype=np.bool_)
     if likeness is not None:
         by_similarity = _dissimilar(top, likeness.similarity, owner)
-    return OutlierTable(z, np.abs(np.nan_to_num(z)) > MODIFIED_Z_LIMIT, by_norm, by_similarity)
+    return OutlierTable(z, by_activation, by_norm, by_similarity)
+
+
+def _modified_z(distance: NDArray[np.float64], mad: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(mad > 0, 0.6745 * distance / np.where(mad > 0, mad, 1.0), np.nan)
 
 
 def _dissimilar(top: TopExamples, similarity: NDArray[np.float64], owner: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -47,9 +47,7 @@ class Positives:
         return np.diff(self.offsets)
 
 
-def gather(
-    blocks: ActivationBlocks, invalid: Sequence[int], execution: Execution
-) -> tuple[Positives, Moments]:
+def gather(blocks: ActivationBlocks, invalid: Sequence[int], execution: Execution) -> tuple[Positives, Moments]:
     """Read the activations tile by tile: moments first, then the positives into their final place.
 
     The matrix is never held or converted whole. Invalid features have no positives and a count of 0.
@@ -69,9 +67,7 @@ def gather(
     offsets = np.zeros(features + 1, dtype=np.int64)
     np.cumsum(moments.positives.astype(np.int64), out=offsets[1:])
     execution.require(int(offsets[-1]) * _POSITIVE_BYTES, f"the {int(offsets[-1]):,} positive activations")
-    positives = Positives(
-        rows, offsets, np.empty(offsets[-1], dtype=np.int32), np.empty(offsets[-1], dtype=np.float32)
-    )
+    positives = Positives(rows, offsets, np.empty(offsets[-1], dtype=np.int32), np.empty(offsets[-1], dtype=np.float32))
     _fill(blocks, skipped, positives, execution)
     return positives, moments
 

@@ -40,6 +40,7 @@ class StatisticsTable:
         effective_count: (sum a)^2 / sum a^2; NaN when dead.
         quantiles: [F, 5] of the positives.
         mad: [F] median absolute deviation of the positives from their median.
+        log_mad: [F] the same of ln a, from the logarithm of their median.
         histogram: [F, 32] int64.
     """
 
@@ -55,6 +56,7 @@ class StatisticsTable:
     effective_count: NDArray[np.float64]
     quantiles: NDArray[np.float64]
     mad: NDArray[np.float64]
+    log_mad: NDArray[np.float64]
     histogram: NDArray[np.int64]
 
     @property
@@ -92,7 +94,8 @@ def compute_statistics(positives: Positives, moments: Moments) -> StatisticsTabl
         above_threshold=sums[:, 2].astype(np.int64),
         effective_count=np.where(counts > 0, np.clip(sums[:, 0] ** 2 / squares, 1.0, np.maximum(counts, 1)), np.nan),
         quantiles=ordered,
-        mad=mad,
+        mad=mad[:, 0],
+        log_mad=mad[:, 1],
         histogram=octave_histogram(
             positives.offsets, positives.values, LOWEST_EXPONENT, HIGHEST_EXPONENT - LOWEST_EXPONENT
         ),

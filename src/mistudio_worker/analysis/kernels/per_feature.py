@@ -52,17 +52,19 @@ def _quantile(ordered: NDArray[np.float64], share: float) -> float:
 def quantiles(
     offsets: NDArray[np.int64], values: NDArray[np.float32], shares: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """[F, q] quantiles of the positives, linear between neighbours, and [F] their MAD; 0 where there are none."""
+    """[F, q] quantiles of the positives, linear between neighbours; [F, 2] MAD of a and of ln a; 0 without any."""
     features = offsets.size - 1
     out = np.zeros((features, shares.size))
-    mad = np.zeros(features)
+    mad = np.zeros((features, 2))
     for f in range(features):
         if offsets[f] == offsets[f + 1]:
             continue
         ordered = np.sort(values[offsets[f] : offsets[f + 1]].astype(np.float64))
         for q in range(shares.size):
             out[f, q] = _quantile(ordered, shares[q])
-        mad[f] = _quantile(np.sort(np.abs(ordered - _quantile(ordered, 0.5))), 0.5)
+        mad[f, 0] = _quantile(np.sort(np.abs(ordered - _quantile(ordered, 0.5))), 0.5)
+        logs = np.log(ordered)
+        mad[f, 1] = _quantile(np.sort(np.abs(logs - math.log(_quantile(ordered, 0.5)))), 0.5)
     return out, mad
 
 

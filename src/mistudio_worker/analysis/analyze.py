@@ -1,0 +1,152 @@
+"""The analysis of one run, in the order of its measures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mistudio_worker.analysis.coherence import activation_coherence, text_coherence, weights_of
+from mistudio_worker.analysis.coherence_score import coherence_score
+from mistudio_worker.analysis.complexity import score_complexity
+from mistudio_worker.analysis.corpus import describe_corpus
+from mistudio_worker.analysis.diversity import compare_top_texts
+from mistudio_worker.analysis.duplicates import near_duplicate_shares
+from mistudio_worker.analysis.execution import Execution
+from mistudio_worker.analysis.finite import check_finite
+from mistudio_worker.analysis.geometry import measure_geometry
+from mistudio_worker.analysis.keywords import find_keywords
+from mistudio_worker.analysis.label_hits import build_label_hits
+from mistudio_worker.analysis.labels import judge_labels
+from mistudio_worker.analysis.outliers import find_outliers
+from mistudio_worker.analysis.positives import gather
+from mistudio_worker.analysis.ranking import rank_texts
+from mistudio_worker.analysis.reports import Measures, report_feature
+from mistudio_worker.analysis.statistics import compute_statistics
+from mistudio_worker.analysis.terms import build_term_table
+from mistudio_worker.analysis.tiers import raise_flags
+from mistudio_worker.analysis.unit_rows import unit_rows
+from mistudio_worker.analysis.version import ANALYSIS_VERSION
+from mistudio_worker.domain.find_result import FindResult, Versions
+from mistudio_worker.errors import RefusedInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mistudio_worker.analysis.taxonomy import Taxonomy
+    from mistudio_worker.domain.identity import JobIdentity
+    from mistudio_worker.domain.parameters import Parameters
+    from mistudio_worker.domain.training_run import TrainingRun
+
+
+def _no_progress(step: str, fraction: float) -> None:
+    """Nobody listens."""
+
+
+def analyze(  # noqa: PLR0913 - what is analysed, how it is named, how it is run
+    run: TrainingRun,
+    *,
+    identity: JobIdentity,
+    parameters: Parameters,
+    taxonomy: Taxonomy,
+    execution: Execution | None = None,
+    on_progress: Callable[[str, float], None] = _no_progress,
+) -> FindResult:
+    """Measure every feature of a run. A pure function of run, parameters, taxonomy and ANALYSIS_VERSION.
+
+    Args:
+        run: checked; original activations and autoencoder may be absent.
+        identity: names of the job, passed on.
+        parameters: choices that change the result.
+        taxonomy: categories, tags and indicators.
+        execution: choices that change only the speed; None for one thread on the CPU.
+        on_progress: told the next step and the fraction of the whole that is done, 0 to 1.
+
+    Raises:
+        RefusedInput: `EMPTY_RUN`, no text or no feature; `MEMORY_BUDGET_EXCEEDED`, with the figure.
+        ArithmeticError: a defect of the analysis, see `check_finite`.
+    """
+    measures = _measure(run, parameters, taxonomy, execution or Execution(), on_progress)
+    on_progress("reports", 0.85)
+    features = tuple(report_feature(measures, feature) for feature in range(run.features.shape[1]))
+    result = FindResult(
+        identity=identity,
+        parameters=parameters,
+        versions=Versions(ANALYSIS_VERSION, taxonomy.version, taxonomy.sha256),
+        metadata=run.metadata,
+        features=features,
+        corpus=describe_corpus(run, measures.statistics, measures.top, features),
+        gaps=run.gaps,
+    )
+    check_finite((result.features, result.corpus))
+    on_progress("done", 1.0)
+    return result
+
+
+def _measure(
+    run: TrainingRun,
+    parameters: Parameters,
+    taxonomy: Taxonomy,
+    execution: Execution,
+    on_progress: Callable[[str, float], None],
+) -> Measures:
+    """Take every measure of all features at once, as columns."""
+    invalid = _invalid(run)
+    on_progress("statistics", 0.0)
+    positives, moments = gather(run.features, run.invalid_features, execution)
+    statistics = compute_statistics(positives, moments)
+    top = rank_texts(positives, parameters.top_k)
+
+    on_progress("terms", 0.1)
+    terms = build_term_table(run.texts)
+    keywords = find_keywords(terms, top)
+    on_progress("categories", 0.2)
+    hits = build_label_hits(run.texts, terms, taxonomy)
+    labels = judge_labels(hits, top)
+    complexity = score_complexity(terms, hits, top)
+    duplicate_shares = near_duplicate_shares(terms, top)
+    flags = raise_flags(positives, run.texts, duplicate_shares)
+
+    on_progress("coherence", 0.4)
+    weights = weights_of(statistics, invalid)
+    text = text_coherence(positives, weights, terms, execution)
+    rows = None if run.originals is None else unit_rows(run.originals, run.invalid_texts, execution)
+    activation = None if rows is None else activation_coherence(run.features, positives, weights, rows, execution)
+    scores = coherence_score(activation, text)
+
+    on_progress("top texts", 0.65)
+    likeness = None if rows is None else compare_top_texts(top, rows, execution)
+    outliers = find_outliers(top, statistics, likeness, None if rows is None else rows.norms)
+
+    on_progress("geometry", 0.75)
+    geometry = None if run.sae is None else measure_geometry(run.sae, execution)
+    return Measures(
+        texts=run.texts,
+        invalid=invalid,
+        statistics=statistics,
+        top=top,
+        scores=scores,
+        activation=activation,
+        text=text,
+        keywords=keywords,
+        labels=labels,
+        complexity=complexity,
+        duplicate_shares=duplicate_shares,
+        likeness=likeness,
+        outliers=outliers,
+        flags=flags,
+        geometry=geometry,
+    )
+
+
+def _invalid(run: TrainingRun) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    rows, features = run.features.shape
+    if rows == 0 or features == 0:
+        raise RefusedInput(
+            "EMPTY_RUN",
+            f"the run has {rows} texts and {features} features, expected at least one of each",
+            "check that the training wrote its activations",
+        )
+    invalid = np.zeros(features, dtype=np.bool_)
+    invalid[list(run.invalid_features)] = True
+    return invalid

@@ -1,0 +1,104 @@
+"""Why a field of a report is not defined: refuse rather than guess."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mistudio_worker.analysis.tiers import MIN_POSITIVES
+
+if TYPE_CHECKING:
+    from mistudio_worker.analysis.coherence import SpaceCoherence
+    from mistudio_worker.analysis.reports import Measures
+    from mistudio_worker.domain.feature_report import Geometry
+
+INVALID = "the feature's column holds NaN, infinite or negative cells and was not analysed"
+DEAD = "no text activates the feature"
+FEW = f"fewer than {MIN_POSITIVES} texts activate the feature"
+CONSTANT = "the activation is the same for every text"
+NO_ORIGINALS = "the run has no usable original activations"
+NO_AUTOENCODER = "the run has no usable autoencoder weights"
+NO_PAIRS = "fewer than 2 of its texts carry weight in this space"
+FEW_TOP_TEXTS = "fewer than 2 top texts"
+NO_DIRECTIONS = "fewer than 2 top texts have a direction in the original activations"
+
+
+def why_undefined(measures: Measures, feature: int, geometry: Geometry | None) -> dict[str, str]:
+    """Return field name -> reason for every field of the feature's report that is null, zero or empty for want of data."""
+    reasons = _geometry(geometry)
+    if measures.invalid[feature]:
+        return {"activation_statistics": INVALID, "complexity_score": INVALID} | _everything(INVALID) | reasons
+    reasons |= _statistics(measures, feature)
+    if (complexity := measures.complexity[feature].reason) is not None:
+        reasons["complexity_score"] = complexity
+    positives = int(measures.statistics.positives[feature])
+    if positives == 0:
+        return reasons | _everything(DEAD)
+    reasons |= _diversity(measures, feature)
+    if positives < MIN_POSITIVES:
+        return reasons | _coherence(FEW)
+    return reasons | _spaces(measures, feature)
+
+
+def _everything(reason: str) -> dict[str, str]:
+    return _coherence(reason) | {"diversity.vendi_score": reason, "diversity.near_duplicate_share": reason}
+
+
+def _coherence(reason: str) -> dict[str, str]:
+    return dict.fromkeys(("coherence_score", "coherence.activation_space", "coherence.text_space"), reason)
+
+
+def _statistics(measures: Measures, feature: int) -> dict[str, str]:
+    reasons = {}
+    if np.isnan(measures.statistics.skew[feature]):
+        reasons["activation_statistics.skew"] = CONSTANT
+        reasons["activation_statistics.kurtosis"] = CONSTANT
+    if measures.statistics.positives[feature] == 0:
+        reasons["activation_statistics.log10_density"] = DEAD
+        reasons["activation_statistics.effective_count"] = DEAD
+    elif measures.statistics.mad[feature] == 0:
+        reasons["outlier_examples.modified_z"] = "more than half of the positives are equal, so their MAD is 0"
+    return reasons
+
+
+def _spaces(measures: Measures, feature: int) -> dict[str, str]:
+    constant = measures.statistics.high[feature] <= measures.statistics.low[feature]
+    reasons = {}
+    if measures.activation is None:
+        reasons["coherence.activation_space"] = NO_ORIGINALS
+    elif np.isnan(measures.activation.score[feature]):
+        reasons["coherence.activation_space"] = CONSTANT if constant else _why(measures.activation)
+    if np.isnan(measures.text.score[feature]):
+        reasons["coherence.text_space"] = CONSTANT if constant else _why(measures.text)
+    if np.isnan(measures.scores[feature]):
+        reasons["coherence_score"] = CONSTANT if constant else "neither space defines it"
+    return reasons
+
+
+def _why(space: SpaceCoherence) -> str:
+    return "fewer than 2 texts of the run have a vector in this space" if np.isnan(space.baseline) else NO_PAIRS
+
+
+def _diversity(measures: Measures, feature: int) -> dict[str, str]:
+    reasons = {}
+    few = measures.top.offsets[feature + 1] - measures.top.offsets[feature] < 2
+    if measures.likeness is None:
+        reasons["diversity.vendi_score"] = NO_ORIGINALS
+    elif np.isnan(measures.likeness.vendi[feature]):
+        reasons["diversity.vendi_score"] = FEW_TOP_TEXTS if few else NO_DIRECTIONS
+    if np.isnan(measures.duplicate_shares[feature]):
+        reasons["diversity.near_duplicate_share"] = FEW_TOP_TEXTS
+    return reasons
+
+
+def _geometry(geometry: Geometry | None) -> dict[str, str]:
+    if geometry is None:
+        return {"geometry": NO_AUTOENCODER}
+    reasons = {}
+    if not geometry.nearest:
+        reasons["geometry.nearest"] = "the decoder direction is zero, or no other feature has one"
+        reasons["geometry.most_opposed"] = reasons["geometry.nearest"]
+    if geometry.encoder_decoder_cosine is None:
+        reasons["geometry.encoder_decoder_cosine"] = "the encoder or the decoder direction is zero"
+    return reasons

@@ -1,0 +1,132 @@
+"""From the columns of all features to one record a feature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mistudio_worker.analysis.contexts import context_window
+from mistudio_worker.analysis.geometry import geometry_record
+from mistudio_worker.analysis.outliers import outlier_records
+from mistudio_worker.analysis.reasons import why_undefined
+from mistudio_worker.analysis.statistics import number_or_none, statistics_record
+from mistudio_worker.analysis.tiers import MIN_POSITIVES, flags_of, quality_level, quality_tier
+from mistudio_worker.domain.feature_report import Coherence, Diversity, FeatureReport, TopActivation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from mistudio_worker.analysis.coherence import SpaceCoherence
+    from mistudio_worker.analysis.complexity import FeatureComplexity
+    from mistudio_worker.analysis.diversity import Likeness
+    from mistudio_worker.analysis.geometry import GeometryTable
+    from mistudio_worker.analysis.labels import FeatureLabels
+    from mistudio_worker.analysis.outliers import OutlierTable
+    from mistudio_worker.analysis.statistics import StatisticsTable
+    from mistudio_worker.analysis.tiers import FlagTable
+    from mistudio_worker.analysis.top_examples import TopExamples
+    from mistudio_worker.domain.feature_report import KeywordStatistic
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Everything measured, as columns over the features.
+
+    Attributes:
+        texts: [n] of the run.
+        invalid: [F] features that were not analysed.
+        statistics: of the activations.
+        top: strongest texts.
+        scores: [F] coherence_score; NaN where not defined.
+        activation: None without original activations.
+        text: coherence over the words.
+        keywords: one tuple a feature.
+        labels: one record a feature.
+        complexity: one record a feature.
+        duplicate_shares: [F]; NaN below 2 top texts.
+        likeness: None without original activations.
+        outliers: one row a top example.
+        flags: figures of the flags.
+        geometry: None without the autoencoder.
+    """
+
+    texts: Sequence[str]
+    invalid: NDArray[np.bool_]
+    statistics: StatisticsTable
+    top: TopExamples
+    scores: NDArray[np.float64]
+    activation: SpaceCoherence | None
+    text: SpaceCoherence
+    keywords: Sequence[tuple[KeywordStatistic, ...]]
+    labels: Sequence[FeatureLabels]
+    complexity: Sequence[FeatureComplexity]
+    duplicate_shares: NDArray[np.float64]
+    likeness: Likeness | None
+    outliers: OutlierTable
+    flags: FlagTable
+    geometry: GeometryTable | None
+
+
+def report_feature(measures: Measures, feature: int) -> FeatureReport:
+    """Return everything known about one feature, with a reason for whatever is not defined."""
+    positives = int(measures.statistics.positives[feature])
+    invalid = bool(measures.invalid[feature])
+    enough = positives >= MIN_POSITIVES and not invalid
+    score = float(np.nan_to_num(measures.scores[feature])) if enough else 0.0
+    labels, keywords = measures.labels[feature], measures.keywords[feature]
+    geometry = None if measures.geometry is None else geometry_record(measures.geometry, feature)
+    return FeatureReport(
+        feature_id=feature,
+        coherence_score=score,
+        quality_tier=quality_tier(score, positives, invalid=invalid),
+        quality_level=quality_level(score),
+        pattern_category=labels.primary,
+        activation_statistics=None if invalid else statistics_record(measures.statistics, feature),
+        coherence=_coherence(measures, feature) if enough else Coherence(None, None, None, None),
+        diversity=_diversity(measures, feature),
+        flags=flags_of(measures.flags, feature),
+        secondary_categories=labels.secondary,
+        pattern_keywords=tuple(keyword.keyword for keyword in keywords),
+        keyword_statistics=keywords,
+        semantic_tags=labels.tags,
+        behavioral_indicators=labels.indicators,
+        label_evidence=labels.evidence,
+        complexity_score=measures.complexity[feature].score,
+        complexity=measures.complexity[feature].parts,
+        top_activations=_top_activations(measures, feature),
+        outlier_examples=outlier_records(measures.top, measures.outliers, measures.likeness, feature),
+        geometry=geometry,
+        reasons=why_undefined(measures, feature, geometry),
+    )
+
+
+def _coherence(measures: Measures, feature: int) -> Coherence:
+    activation, text = measures.activation, measures.text
+    return Coherence(
+        activation_space=None if activation is None else number_or_none(activation.score[feature]),
+        activation_baseline=None if activation is None else number_or_none(activation.baseline),
+        text_space=number_or_none(text.score[feature]),
+        text_baseline=number_or_none(text.baseline),
+    )
+
+
+def _diversity(measures: Measures, feature: int) -> Diversity:
+    return Diversity(
+        vendi_score=None if measures.likeness is None else number_or_none(measures.likeness.vendi[feature]),
+        near_duplicate_share=number_or_none(measures.duplicate_shares[feature]),
+    )
+
+
+def _top_activations(measures: Measures, feature: int) -> tuple[TopActivation, ...]:
+    top = measures.top
+    entries = slice(int(top.offsets[feature]), int(top.offsets[feature + 1]))
+    keywords = [keyword.keyword for keyword in measures.keywords[feature]]
+    pairs = zip(top.texts[entries].tolist(), top.strengths[entries].tolist(), strict=True)
+    return tuple(
+        TopActivation(rank, text, strength, measures.texts[text], context_window(measures.texts[text], keywords))
+        for rank, (text, strength) in enumerate(pairs, start=1)
+    )
