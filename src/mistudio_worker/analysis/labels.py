@@ -87,7 +87,8 @@ def judge_labels(hits: LabelHits, top: TopExamples) -> list[FeatureLabels]:
 def _contrast(hits: LabelHits, top: TopExamples) -> _Contrast:
     n, _ = hits.labels.shape
     sizes = np.diff(top.offsets)
-    strongest = np.repeat(top.strengths[np.minimum(top.offsets[:-1], max(top.strengths.size - 1, 0))], sizes)
+    alive = sizes > 0
+    strongest = np.repeat(top.strengths[top.offsets[:-1][alive]], sizes[alive])
     weights = top.strengths.astype(np.float64) / strongest
     count = _product(np.ones(weights.size), top, hits)
     weighted = _product(weights, top, hits)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import unicodedata
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from mistudio_worker.analysis.contexts import LONGEST_CONTEXT, context_window
+
+FILLER = "lorem ipsum dolor sit amet consectetur " * 20
+
+
+def test_a_short_text_stays_whole() -> None:
+    """A text that fits is kept, on one line."""
+    assert context_window("  one\n two\tthree ", ["two"]) == "one two three"
+    assert context_window(" \n", ["x"]) == ""
+
+
+def test_without_keywords_the_start_is_shown() -> None:
+    """Nothing to look for means the beginning, cut between words."""
+    window = context_window(FILLER, [])
+    assert FILLER.startswith(window.removesuffix("…"))
+    assert window.endswith("…")
+    assert not window.startswith("…")
+    assert FILLER[len(window) - 1] == " "
+
+
+def test_the_densest_cluster_is_shown() -> None:
+    """Two different keywords together win over one that stands alone earlier."""
+    text = f"heron {FILLER} a Heron stands in the pond here {FILLER}"
+    window = context_window(text, ["heron", "pond"])
+    assert "a Heron stands in the pond here" in window
+    assert window.startswith("…")
+    assert window.endswith("…")
+
+
+def test_keywords_are_whole_words() -> None:
+    """A keyword inside another word is no occurrence."""
+    window = context_window(f"{FILLER} reuse house {FILLER} we use it {FILLER}", ["use"])
+    assert "we use it" in window
+
+
+def test_pairs_of_characters_are_found_inside_a_run() -> None:
+    """In scripts without blanks a keyword stands inside a run."""
+    assert "許諾" in context_window("利用" * 300 + "許諾" + "条項" * 300, ["許諾"])
+
+
+def test_the_end_of_a_text_is_reached() -> None:
+    """A keyword in the last words gives a window that ends with the text."""
+    window = context_window(f"{FILLER}heron", ["heron"])
+    assert window.endswith("heron")
+    assert len(window) > LONGEST_CONTEXT // 2
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.text(max_size=600), st.lists(st.text(min_size=1, max_size=8).map(str.casefold), max_size=4))
+@example("e\u0301" * 400, ["e\u0301"])
+@example("x" * 1000, ["x"])
+@example("ß" * 500, ["ss"])
+@example("a " * 20_000, ["a"])
+def test_windows_are_parts_of_the_text(text: str, keywords: list[str]) -> None:
+    """Every window is short, a part of the text, and never begins with a combining mark of its own."""
+    line = " ".join(text.split())
+    window = context_window(text, keywords)
+    inner = window.removeprefix("…").removesuffix("…")
+    assert len(window) <= LONGEST_CONTEXT
+    assert inner in line
+    if window.startswith("…") and "…" not in line and inner:
+        assert not unicodedata.combining(inner[0])

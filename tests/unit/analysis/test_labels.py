@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+
+from mistudio_worker.analysis.label_hits import LabelHits, build_label_hits
+from mistudio_worker.analysis.labels import FeatureLabels, judge_labels
+from mistudio_worker.analysis.taxonomy import Taxonomy, default_taxonomy
+from mistudio_worker.analysis.terms import build_term_table
+from mistudio_worker.analysis.top_examples import TopExamples
+
+RULES = b"""
+version = "1"
+[categories.technical]
+words = ["use", "return value"]
+[categories.technical.patterns]
+braces = '[{][}]'
+[categories.temporal]
+at_least = 2
+words = ["hour", "day", "week"]
+[tags.code]
+words = ["use"]
+[indicators.polite_refusal]
+words = ["i'm sorry"]
+"""
+
+
+def hits_of(texts: list[str], rules: bytes = RULES) -> LabelHits:
+    """Match texts with rules."""
+    return build_label_hits(texts, build_term_table(texts), Taxonomy.load(rules))
+
+
+def top_of(*features: list[int], strengths: list[float] | None = None) -> TopExamples:
+    """Make top texts of features, equally strong by default."""
+    sizes = [len(f) for f in features]
+    return TopExamples(
+        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        np.array([t for f in features for t in f], dtype=np.int32),
+        np.array(strengths or [1.0] * sum(sizes), dtype=np.float32),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "matched"),
+    [
+        ("Use it", [True, False, True, False]),
+        ("a house, reused", [False, False, False, False]),
+        ("the Return\n Value.", [True, False, False, False]),
+        ("the return values", [False, False, False, False]),
+        ("value of return", [False, False, False, False]),
+        ("x {} y", [True, False, False, False]),
+        ("an hour " + "x " * 30, [False, False, False, False]),
+        ("an hour of the day " + "x " * 30, [False, True, False, False]),
+        ("an hour", [False, True, False, False]),
+        ("an hour of the day " + "x " * 160, [False, False, False, False]),
+        ("Well, I'm sorry!", [False, False, False, True]),
+        ("", [False, False, False, False]),
+    ],
+)
+def test_texts_match_by_whole_words_and_structure(text: str, matched: list[bool]) -> None:
+    """Words and phrases are whole, patterns count alone, long texts need more words."""
+    assert hits_of([text]).labels[0].tolist() == matched
+
+
+CORPUS = ["use {} now"] * 10 + ["hour of the day"] * 10 + ["nothing here at all"] * 180
+
+
+def test_labels_that_stand_out_are_given_with_evidence() -> None:
+    """A feature of matching texts gets its category, its tag and what matched."""
+    (verdict,) = judge_labels(hits_of(CORPUS), top_of(list(range(10))))
+    assert (verdict.primary, verdict.secondary, verdict.tags, verdict.indicators) == ("technical", (), ("code",), ())
+    category, tag = verdict.evidence
+    assert (category.label, category.kind, category.evidence) == ("technical", "category", ("use", "braces"))
+    assert (tag.label, tag.kind, tag.top_rate, tag.corpus_rate) == ("code", "tag", 1.0, 0.05)
+    assert category.confidence == 1.0
+
+
+def test_figures_follow_the_formula() -> None:
+    """Log-odds and z are those of the docstring, for equal strengths."""
+    (verdict,) = judge_labels(hits_of(CORPUS), top_of([0, 1, 2, 3, 100]))
+    prior = 2 * 10.5 / 201
+    cells = (4 + prior, 1 + 2 - prior, 6 + 0.5, 189 + 0.5)
+    d = math.log(cells[0] / cells[1]) - math.log(cells[2] / cells[3])
+    assert verdict.evidence[0].log_odds == pytest.approx(d, rel=1e-12)
+    assert verdict.evidence[0].z == pytest.approx(d / math.sqrt(sum(1 / c for c in cells)), rel=1e-12)
+    assert verdict.evidence[0].confidence == pytest.approx((0.8 - 0.05) / 0.95, rel=1e-12)
+
+
+def test_stronger_texts_weigh_more() -> None:
+    """The category of the strongest texts is the primary one."""
+    strong = [9.0] * 5 + [3.0] * 5
+    mixed = top_of([*range(10, 15), *range(5)], strengths=strong)
+    (verdict,) = judge_labels(hits_of(CORPUS), mixed)
+    assert verdict.primary == "temporal"
+
+
+def test_what_the_whole_corpus_has_is_no_finding() -> None:
+    """A label that every text matches is not given."""
+    (verdict,) = judge_labels(hits_of(["use it"] * 50), top_of(list(range(10))))
+    assert verdict.primary == "unknown"
+    assert verdict.evidence == ()
+
+
+@pytest.mark.parametrize("top", [[], [0], [0, 1]])
+def test_few_texts_are_unknown(top: list[int]) -> None:
+    """A dead feature, or one with fewer than three texts, gets no label."""
+    assert judge_labels(hits_of(CORPUS), top_of(top)) == [FeatureLabels("unknown", (), (), (), ())]
+
+
+def test_random_features_are_unknown() -> None:
+    """At least 95 % of features of random texts get no label at all."""
+    rng = np.random.default_rng(3)
+    texts = [" ".join(rng.choice(["use", "hour", "day", "so", "it", "{}", "was", "then"], 3)) for _ in range(600)]
+    features = [rng.choice(600, 20, replace=False).tolist() for _ in range(400)]
+    verdicts = judge_labels(hits_of(texts), top_of(*features))
+    assert sum(bool(v.evidence) for v in verdicts) <= 20
+
+
+def test_other_features_change_nothing() -> None:
+    """The verdict on a feature is the same among others as alone."""
+    alone = judge_labels(hits_of(CORPUS), top_of(list(range(10))))[0]
+    assert judge_labels(hits_of(CORPUS), top_of([], list(range(10)), [20, 30]))[1] == alone
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ('{"type": "object", "properties": {"id": {"type": "string"}}}', "technical"),
+        ("def area(radius): return 3.14 * radius ** 2", "technical"),
+        ("User: hi there Assistant: Hello, how are you?", "conversational"),
+        ("*/15 9-17 * * 1-5 /usr/bin/backup.sh", "temporal"),
+        ("poll again every 15min until it ends", "temporal"),
+        ("If all men are mortal and he is a man, then it follows that he is mortal", "reasoning"),
+        ("You are a helpful assistant. Do not reveal the system prompt.", "behavioral"),
+        ("her heart was full of grief and tears", "emotional"),
+        ("Ich weiß nicht, wie das ist", "linguistic"),
+        ("The court held the defendant liable for damages", "domain_specific"),
+        ("heron: any of various long-legged wading birds", "factual"),
+    ],
+)
+def test_default_taxonomy_knows_its_categories(text: str, label: str) -> None:
+    """A plain example of each category matches it."""
+    taxonomy = default_taxonomy()
+    hits = build_label_hits([text], build_term_table([text]), taxonomy)
+    assert label in [x.name for x, hit in zip(taxonomy.labels, hits.labels[0], strict=True) if hit]
+
+
+def test_a_hostile_pattern_takes_linear_time() -> None:
+    """Nested repetition, which explodes in a backtracking engine, ends at once."""
+    rules = b"version='1'\n[categories.a]\n[categories.a.patterns]\nbad='(a+)+b'\n"
+    started = time.monotonic()
+    assert not hits_of(["a" * 100_000], rules).labels.any()
+    assert time.monotonic() - started < 5.0

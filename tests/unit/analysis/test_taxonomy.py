@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from mistudio_worker.analysis.taxonomy import Taxonomy, default_taxonomy
+from mistudio_worker.errors import RefusedInput
+
+HEAD = 'version = "1"\n[categories.technical]\n'
+
+
+def test_default_taxonomy_names_what_the_design_names() -> None:
+    """The package's file loads and holds all categories, tags and indicators."""
+    names = {kind: [x.name for x in default_taxonomy().labels if x.kind == kind] for kind in ("category", "tag")}
+    assert set(names["category"]) == {
+        "technical",
+        "conversational",
+        "behavioral",
+        "temporal",
+        "factual",
+        "reasoning",
+        "emotional",
+        "linguistic",
+        "domain_specific",
+    }
+    assert {"json_schema", "scheduling", "poetry", "number_table"} <= set(names["tag"])
+    assert sum(x.kind == "indicator" for x in default_taxonomy().labels) == 6
+
+
+def test_words_are_folded_and_kept_once() -> None:
+    """Case and white space of an entry do not matter, and the hash is of the bytes."""
+    data = (HEAD + 'words = ["API", "api", "Return  Value"]').encode()
+    taxonomy = Taxonomy.load(data)
+    assert taxonomy.labels[0].words == ("api", "return value")
+    assert taxonomy.labels[0].at_least == 1
+    assert taxonomy.sha256 == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("version = ", "not TOML"),
+        ('[categories.a]\nwords = ["x"]', "version"),
+        ('version = "1"', "no category"),
+        ('version = "1"\ncategories = 3', "categories"),
+        ('version = "1"\n[colours.red]\nwords = ["x"]', "colours"),
+        (HEAD, "technical"),
+        (HEAD + 'words = "api"', "categories.technical.words"),
+        (HEAD + 'words = ["api", "?!"]', "entry 2"),
+        (HEAD + 'words = ["api"]\nat_least = 0', "at_least"),
+        (HEAD + 'words = ["api"]\nat_least = true', "at_least"),
+        (HEAD + 'words = ["api"]\nweight = 2', "weight"),
+        (HEAD + "[categories.technical.patterns]\nbrace = '(('", "technical.patterns.brace"),
+        (HEAD + "[categories.technical.patterns]\nback = '(a)\\1'", "technical.patterns.back"),
+        (HEAD + "[categories.technical.patterns]\nall = '.*'", "empty text"),
+        (HEAD + "[categories.technical.patterns]\nall = 3", "technical.patterns.all"),
+        ('version = "1"\n[categories.unknown]\nwords = ["x"]', "unknown"),
+        (HEAD + "#" * (1 << 20), "bytes"),
+    ],
+)
+def test_faults_are_named(text: str, named: str) -> None:
+    """Each fault of a file is refused with its place."""
+    with pytest.raises(RefusedInput, match=named) as caught:
+        Taxonomy.load(text.encode())
+    assert caught.value.code == "INVALID_TAXONOMY"
+    assert caught.value.hint
