@@ -132,7 +132,7 @@ def text_coherence(positives: Positives, weights: Weights, terms: TermTable, exe
     columns = (positives.offsets, positives.texts, positives.values)
 
     def work(features: tuple[int, int]) -> NDArray[np.float64]:
-        norms: NDArray[np.float64] = weighted_norms(features, columns, weights.low, weights.scale, rows, vocabulary)
+        norms: NDArray[np.float64] = weighted_norms(features, columns, (weights.low, weights.scale), rows, vocabulary)
         return norms
 
     tiles = spans(positives.counts.size, FEATURE_TILE // 4)
@@ -149,7 +149,7 @@ def text_coherence(positives: Positives, weights: Weights, terms: TermTable, exe
 
 def _sums(positives: Positives, weights: Weights, usable: NDArray[np.bool_]) -> NDArray[np.float64]:
     sums: NDArray[np.float64] = weight_sums(
-        positives.offsets, positives.texts, positives.values, weights.low, weights.scale, usable
+        (positives.offsets, positives.texts, positives.values), weights.low, weights.scale, usable
     )
     return sums
 

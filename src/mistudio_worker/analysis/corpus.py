@@ -51,9 +51,9 @@ def describe_corpus(
 
 
 def is_empty(text: str) -> bool:
-    """Whether a text has no visible character.
+    r"""Whether a text has no visible character.
 
-    >>> [is_empty(text) for text in ("", " \\u200b ", "a")]
+    >>> [is_empty(text) for text in ("", " \u200b ", "a")]
     [True, True, False]
     """
     return not any(character.isprintable() and not character.isspace() for character in text)

@@ -93,7 +93,7 @@ def _neighbors(
     low_values = np.zeros(last - first, dtype=np.float32)
     for start, stop in spans(unit.shape[0], COLUMN_TILE):
         cosines = (unit[first:last] @ unit[start:stop].T).cpu().numpy()
-        keep_nearest(cosines, first, start, directed, ids, values, low_ids, low_values)
+        keep_nearest(cosines, (first, start), directed, (ids, values), (low_ids, low_values))
     return ids, values, low_ids, low_values
 
 

@@ -40,8 +40,8 @@ class Moments:
 
 def empty_moments(features: int) -> Moments:
     """Return the moments of no rows: the neutral element of `merge`."""
-    zeros = [np.zeros(features) for _ in range(5)]
-    return Moments(*zeros, np.full(features, np.inf), np.full(features, -np.inf), np.zeros(features))
+    count, mean, m2, m3, m4, positives = np.zeros((6, features))
+    return Moments(count, mean, m2, m3, m4, np.full(features, np.inf), np.full(features, -np.inf), positives)
 
 
 def merge(left: Moments, right: Moments) -> Moments:

@@ -102,7 +102,7 @@ def _fill(blocks: ActivationBlocks, skipped: NDArray[np.bool_], positives: Posit
         cursors = positives.offsets[first:last].copy()
         for row in spans(rows, ROW_TILE):
             block = read_tile(blocks, row, column)
-            gather_positives(block, row[0], skipped[first:last], cursors, positives.texts, positives.values)
+            gather_positives(block, row[0], skipped[first:last], cursors, (positives.texts, positives.values))
 
     for _ in map_tiles(work, spans(features, FEATURE_TILE), execution, tile_bytes=_TILE_BYTES):
         pass

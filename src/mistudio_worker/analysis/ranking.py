@@ -23,5 +23,5 @@ def rank_texts(positives: Positives, top_k: int) -> TopExamples:
     np.cumsum(np.minimum(positives.counts, top_k), out=offsets[1:])
     texts = np.empty(offsets[-1], dtype=np.int32)
     strengths = np.empty(offsets[-1], dtype=np.float32)
-    strongest(positives.offsets, positives.texts, positives.values, offsets, texts, strengths)
+    strongest((positives.offsets, positives.texts, positives.values), (offsets, texts, strengths))
     return TopExamples(offsets, texts, strengths)

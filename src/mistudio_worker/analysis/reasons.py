@@ -25,7 +25,7 @@ NO_DIRECTIONS = "fewer than 2 top texts have a direction in the original activat
 
 
 def why_undefined(measures: Measures, feature: int, geometry: Geometry | None) -> dict[str, str]:
-    """Return field name -> reason for every field of the feature's report that is null, zero or empty for want of data."""
+    """Return field name -> reason for every field of the report that could not be measured."""
     reasons = _geometry(geometry)
     if measures.invalid[feature]:
         return {"activation_statistics": INVALID, "complexity_score": INVALID} | _everything(INVALID) | reasons

@@ -52,7 +52,8 @@ class UnitRows:
 
     def tile(self, row: tuple[int, int], column: tuple[int, int], device: str) -> torch.Tensor:
         """Return unit rows [r, c] as float64; rows without a direction are zero."""
-        return _centred(self.blocks, row, column, self.mean, self.inverse, device)
+        cells = self.blocks.rows(*row)[:, column[0] : column[1]].to(torch.float64, copy=True)
+        return _unit(cells, self.mean[column[0] : column[1]], self.inverse[row[0] : row[1]]).to(device)
 
     def gather(self, texts: NDArray[np.int64], column: tuple[int, int]) -> torch.Tensor:
         """Return some unit rows [m, c] as float64 on the CPU; `texts` ascending."""
@@ -62,7 +63,9 @@ class UnitRows:
             if first == last:
                 continue
             chosen = texts[first:last]
-            cells = self.blocks.rows(*row)[torch.from_numpy(chosen - row[0]), column[0] : column[1]].to(torch.float64)
+            cells = self.blocks.rows(*row)[torch.from_numpy(chosen - row[0]), column[0] : column[1]].to(
+                torch.float64, copy=True
+            )
             out[first:last] = _unit(cells, self.mean[column[0] : column[1]], self.inverse[chosen])
         return out
 
@@ -109,21 +112,9 @@ def _measure(
 def _cells(
     blocks: ActivationBlocks, row: tuple[int, int], column: tuple[int, int], bad: NDArray[np.bool_]
 ) -> torch.Tensor:
-    cells = blocks.rows(*row)[:, column[0] : column[1]].to(torch.float64)
+    cells = blocks.rows(*row)[:, column[0] : column[1]].to(torch.float64, copy=True)
     cells[torch.from_numpy(bad[row[0] : row[1]])] = 0.0
     return cells
-
-
-def _centred(  # noqa: PLR0913 - one private step of `UnitRows.tile`
-    blocks: ActivationBlocks,
-    row: tuple[int, int],
-    column: tuple[int, int],
-    mean: NDArray[np.float64],
-    inverse: NDArray[np.float64],
-    device: str,
-) -> torch.Tensor:
-    cells = blocks.rows(*row)[:, column[0] : column[1]].to(torch.float64)
-    return _unit(cells, mean[column[0] : column[1]], inverse[row[0] : row[1]]).to(device)
 
 
 def _unit(cells: torch.Tensor, mean: NDArray[np.float64], inverse: NDArray[np.float64]) -> torch.Tensor:

@@ -14,14 +14,13 @@ if TYPE_CHECKING:
 
 @njit(cache=True, nogil=True)
 def weight_sums(
-    offsets: NDArray[np.int64],
-    texts: NDArray[np.int32],
-    values: NDArray[np.float32],
+    positives: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
     low: NDArray[np.float64],
     scale: NDArray[np.float64],
     usable: NDArray[np.bool_],
 ) -> NDArray[Any]:
     """[F, 4] over usable texts: sums of w, w^2, w^4 and the number of w > 0, w = (a - low) * scale."""
+    offsets, texts, values = positives
     features = offsets.size - 1
     out = np.zeros((features, 4))
     for f in range(features):
@@ -75,13 +74,13 @@ def tfidf_rows(
 def weighted_norms(
     features: tuple[int, int],
     positives: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
-    low: NDArray[np.float64],
-    scale: NDArray[np.float64],
+    weights: tuple[NDArray[np.float64], NDArray[np.float64]],
     rows: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]],
     terms: int,
 ) -> NDArray[np.float64]:
     """|sum_i w_i p_i|^2 of features [first, last), p the sparse unit rows."""
     offsets, texts, values = positives
+    low, scale = weights
     row_offsets, row_ids, row_values = rows
     first, last = features
     out = np.zeros(last - first)

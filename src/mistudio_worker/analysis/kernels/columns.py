@@ -45,10 +45,10 @@ def gather_positives(
     first_row: int,
     skipped: NDArray[np.bool_],
     cursors: NDArray[np.int64],
-    texts: NDArray[np.int32],
-    values: NDArray[np.float32],
+    out: tuple[NDArray[np.int32], NDArray[np.float32]],
 ) -> None:
-    """Append the cells > 0 of [r, c] to each column's run at its cursor, in row order."""
+    """Append the cells > 0 of [r, c] to each column's run of `out` (texts, values) at its cursor, in row order."""
+    texts, values = out
     rows, columns = block.shape
     for r in range(rows):
         for c in range(columns):

@@ -12,21 +12,20 @@ if TYPE_CHECKING:
 
 
 @njit(cache=True, nogil=True)
-def keep_nearest(  # noqa: PLR0913 - the state of a running selection, as plain arrays
+def keep_nearest(
     cosines: NDArray[np.float32],
-    first_row: int,
-    first_column: int,
+    corner: tuple[int, int],
     directed: NDArray[np.bool_],
-    ids: NDArray[np.int32],
-    values: NDArray[np.float32],
-    low_ids: NDArray[np.int32],
-    low_values: NDArray[np.float32],
+    nearest: tuple[NDArray[np.int32], NDArray[np.float32]],
+    lowest: tuple[NDArray[np.int32], NDArray[np.float32]],
 ) -> None:
     """Merge a tile [r, c] into the running nearest [r, k] (id -1: free) and lowest [r]; ties keep the lower id.
 
     Tiles of one row come in ascending order of columns. A feature is no neighbour of itself, and one
     without a direction of nobody.
     """
+    first_row, first_column = corner
+    (ids, values), (low_ids, low_values) = nearest, lowest
     rows, columns = cosines.shape
     kept = ids.shape[1]
     for r in range(rows):

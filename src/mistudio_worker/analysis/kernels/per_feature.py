@@ -45,7 +45,7 @@ def _quantile(ordered: NDArray[np.float64], share: float) -> float:
     place = share * (ordered.size - 1)
     below = int(place)
     above = min(below + 1, ordered.size - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+    return float(ordered[below] + (ordered[above] - ordered[below]) * (place - below))
 
 
 @njit(cache=True, nogil=True)
@@ -70,14 +70,12 @@ def quantiles(
 
 @njit(cache=True, nogil=True)
 def strongest(
-    offsets: NDArray[np.int64],
-    texts: NDArray[np.int32],
-    values: NDArray[np.float32],
-    out_offsets: NDArray[np.int64],
-    out_texts: NDArray[np.int32],
-    out_values: NDArray[np.float32],
+    positives: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+    top: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
 ) -> None:
     """Fill the strongest entries of each feature, as many as it owns places, equal ones in entry order."""
+    offsets, texts, values = positives
+    out_offsets, out_texts, out_values = top
     for f in range(offsets.size - 1):
         first = out_offsets[f]
         room = out_offsets[f + 1] - first
