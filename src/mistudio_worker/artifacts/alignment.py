@@ -58,6 +58,8 @@ def check_rows(sizes: Sizes) -> None:
             f"feature_activations has the shape [{rows}, {columns}], expected at least one text and one feature",
             refusals.RETRAIN,
         )
+    if sizes.activation_dim == 0:
+        raise refusals.invalid("original_activations has 0 columns, expected at least one", refusals.RETRAIN)
 
 
 def check_entries(sizes: Sizes, content: dict[str, Any]) -> None:
@@ -146,7 +148,7 @@ def encoding_error(stored: torch.Tensor, originals: torch.Tensor, sae: SaeWeight
     """
     difference = size = 0.0
     step = max(1, _CHUNK_CELLS // stored.shape[1])
-    for some, vectors in zip(stored.split(step), originals.split(step), strict=True):
+    for some, vectors in zip(torch.split(stored, step), torch.split(originals, step), strict=True):
         computed = torch.relu(torch.addmm(sae.encoder_bias, vectors.float(), sae.encoder_weight.T)).double()
         found = some.double()
         usable = torch.isfinite(found) & (found >= 0)

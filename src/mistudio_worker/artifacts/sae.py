@@ -61,6 +61,8 @@ def _entry(state: dict[str, Any], name: str, file_name: str) -> torch.Tensor:
 
 def _check_shapes(tensors: dict[str, torch.Tensor]) -> None:
     features, width = tensors["encoder.weight"].shape
+    if features == 0 or width == 0:
+        raise refusals.invalid(f"encoder.weight has the shape {[features, width]}, expected no 0", refusals.RETRAIN)
     expected = {"encoder.bias": [features], "decoder.weight": [width, features], "decoder.bias": [width]}
     for name, shape in expected.items():
         found = list(tensors[name].shape)
@@ -81,8 +83,9 @@ def _check_size(tensors: dict[str, torch.Tensor], max_bytes: int) -> None:
 
 def _copy(tensor: torch.Tensor, name: str) -> torch.Tensor:
     copy = torch.empty(tensor.shape, dtype=torch.float32).copy_(tensor)  # contiguous, also of a tied view
-    bad = int((~torch.isfinite(copy)).sum())
-    if bad:
+    low, high = torch.aminmax(copy)
+    if not (low > -torch.inf and high < torch.inf):  # also true where there is a NaN
+        bad = int((~torch.isfinite(copy)).sum())
         raise refusals.invalid(f"{name} holds {bad:,} values that are not finite", refusals.RETRAIN)
     return copy
 

@@ -115,6 +115,43 @@ def test_not_finite_weights_are_refused(tmp_path: Path) -> None:
         read_training_run(find_run(tmp_path))
 
 
+def test_empty_matrices_are_refused(tmp_path: Path) -> None:
+    """Neither a run without features nor vectors nor weights of no width can be analysed."""
+    for name, made in (
+        ("features", make_run(n_features=0, n_texts=5)),
+        ("originals", make_run()),
+        ("weights", make_run()),
+    ):
+        if name == "originals":
+            made.activations["original_activations"] = torch.empty(200, 0)
+            made.activations["activation_dim"] = 0
+        if name == "weights":
+            made.sae["model_state_dict"]["encoder.weight"] = torch.empty(24, 0)
+        save_run(made, tmp_path / name)
+        with pytest.raises(RefusedInput, match="ARTIFACT_INVALID"):
+            read_training_run(find_run(tmp_path / name))
+
+
+def test_entries_of_other_types_are_refused(tmp_path: Path) -> None:
+    """Counts that are no integers, a state that is no dict and missing entries are each named."""
+    changes = {
+        "feature_count is a str": lambda run: run.activations.update(feature_count="24"),
+        "hidden_dim in sae_model.pt is a float": lambda run: run.sae.update(hidden_dim=24.0),
+        "hidden_dim of sae_model.pt: 25": lambda run: run.sae.update(hidden_dim=25),
+        "model_state_dict is a list": lambda run: run.sae.update(model_state_dict=[]),
+        "no entry encoder.bias": lambda run: run.sae["model_state_dict"].pop("encoder.bias"),
+        "no entry feature_activations": lambda run: run.activations.pop("feature_activations"),
+        "activation_shape of metadata": lambda run: run.metadata["data_info"].update(activation_shape=[200, 17]),
+        "total_features of metadata": lambda run: run.metadata["feature_statistics"].update(total_features=3),
+    }
+    for number, (message, change) in enumerate(changes.items()):
+        contents = make_run()
+        change(contents)
+        save_run(contents, tmp_path / str(number))
+        with pytest.raises(RefusedInput, match=message):
+            read_training_run(find_run(tmp_path / str(number)))
+
+
 @pytest.mark.parametrize(
     ("limits", "setting"),
     [
