@@ -13,7 +13,6 @@ import subprocess
 import sys
 import sysconfig
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +23,11 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "deploy"))
 
 from embedded.places import make_places  # noqa: E402  # found through the line above
-from embedded.process import StackError  # noqa: E402
+from embedded.process import Server, StackError  # noqa: E402
 from embedded.stack import EmbeddedStack  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "mistudio-worker"
 RUN = ROOT / "examples" / "run"
@@ -49,8 +48,8 @@ def main() -> int:
             console.print(f"[green]✓[/] Kafka and S3 are up ({time.monotonic() - began:.1f} s)")
             environment = {**os.environ, **stack.environment(), "MISTUDIO_HTTP__PORT": "0"}
             make_places(stack.environment())
-            with running_worker(environment):
-                job_s = run_job(environment)
+            with stack.beside(worker(environment), grace_s=20) as running:
+                job_s = run_job(environment, running)
     except StackError as error:
         console.print(f"[red]✗[/] {error}", highlight=False)
         return 5
@@ -59,23 +58,12 @@ def main() -> int:
     return 0
 
 
-@contextmanager
-def running_worker(environment: Mapping[str, str]) -> Iterator[None]:
-    """One worker for as long as the block runs; its log is in .demo/worker.log."""
-    with (OUT / "worker.log").open("wb") as log:
-        worker = subprocess.Popen([COMMAND, "run"], env=dict(environment), stdout=log, stderr=subprocess.STDOUT)
-        try:
-            yield
-        finally:
-            worker.terminate()
-            try:
-                worker.wait(20)
-            except subprocess.TimeoutExpired:
-                worker.kill()
-                worker.wait()
+def worker(environment: Mapping[str, str]) -> Server:
+    """One worker, not started yet; its log is in .demo/worker.log."""
+    return Server("the worker", [str(COMMAND), "run"], log=OUT / "worker.log", environment=environment)
 
 
-def run_job(environment: Mapping[str, str]) -> float:
+def run_job(environment: Mapping[str, str], running: Server) -> float:
     """Submit the example run, wait for its find-complete, and fetch the exports.
 
     Returns:
@@ -90,14 +78,9 @@ def run_job(environment: Mapping[str, str]) -> float:
     submitted = subprocess.run([COMMAND, "submit", RUN, "--wait"], env=dict(environment), check=False)
     job_s = time.monotonic() - began
     if submitted.returncode not in {0, PARTIAL}:
-        raise StackError(f"the job failed. The end of the worker's log:\n{worker_log_tail()}")
+        raise StackError(f"the job failed. The end of the worker's log:\n{running.log_tail()}")
     subprocess.run([COMMAND, "fetch", job, "--out", OUT], env=dict(environment), check=True, stdout=subprocess.DEVNULL)
     return job_s
-
-
-def worker_log_tail() -> str:
-    """The last lines of the worker's log."""
-    return "\n".join((OUT / "worker.log").read_text(errors="replace").splitlines()[-15:])
 
 
 def show(out: Path) -> None:

@@ -1,7 +1,7 @@
 """Outlive the owner of a stack just long enough to leave nothing behind.
 
 Started by `process.Keeper` with a pipe on standard input. Each line names something to put away: `group PGID`,
-`directory PATH` or `file PATH`. When the pipe ends or the owner is no longer the parent, whatever ended it (a return,
+`directory PATH` or `file PATH`; `ended PGID` takes a group back. When the pipe ends or the owner is no longer the parent, whatever ended it (a return,
 an exception, SIGTERM, SIGKILL), the groups are killed, then the paths removed: one way out for every kind of end.
 """
 
@@ -52,8 +52,9 @@ def remove_directory(path: str) -> None:
 def main() -> None:
     """Wait for the end of the owner, then put its things away."""
     things = listen(int(sys.argv[1]))
+    ended = {value for kind, value in things if kind == "ended"}
     for kind, value in things:
-        if kind == "group":
+        if kind == "group" and value not in ended:  # its number may be a stranger's by now
             kill_group(int(value))
     for kind, value in things:
         if kind == "directory":

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ class Keeper:
         )
 
     def put_away(self, kind: str, value: object) -> None:
-        """Name something to put away at the end: a process `group`, a `directory` or a `file`."""
+        """Name something to put away at the end: a process `group`, a `directory` or a `file`; or a group that `ended`."""
         pipe = self._process.stdin
         if pipe is None:
             raise StackError("the keeper was started without its pipe")
@@ -56,6 +57,7 @@ class Server:
         self._log = log
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
+        self._keeper: Keeper | None = None
 
     def start(self, keeper: Keeper) -> None:
         """Start the process; it may be started again after `kill`."""
@@ -69,15 +71,27 @@ class Server:
                 cwd=self._log.parent,
                 start_new_session=True,
             )
+        self._keeper = keeper
         keeper.put_away("group", self._process.pid)
+
+    def stop(self, within_s: float) -> None:
+        """SIGTERM to the leader, which may take its time; SIGKILL to what is left of the group after that."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(within_s)
+        self.kill()
 
     def kill(self) -> None:
         """SIGKILL to the whole group, and wait for the leader."""
         if self._process is None:
             return
-        if self._process.poll() is None:
+        with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        if self._keeper is not None:
+            self._keeper.put_away("ended", self._process.pid)
+        self._process = None
 
     def wait_until(self, answers: Callable[[], bool], within_s: float = READY_WITHIN_S) -> None:
         """Ask again and again until the server answers.

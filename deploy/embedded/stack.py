@@ -15,6 +15,7 @@ import os
 import secrets
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -22,7 +23,7 @@ from embedded import kafka, ports, programs, stores
 from embedded.process import Keeper, Server, StackError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
 StoreName = Literal["seaweedfs", "minio"]
@@ -86,13 +87,26 @@ class EmbeddedStack:
 
     def close(self) -> None:
         """End the servers and remove their data; twice is harmless."""
-        if self._keeper is not None:
-            self._keeper.close()
-            self._keeper = None
+        if self._keeper is None:
+            return
         for server in self._servers:
             server.kill()
         self._servers.clear()
+        self._keeper.close()
+        self._keeper = None
         self._environment.clear()
+
+    @contextmanager
+    def beside(self, server: Server, *, grace_s: float) -> Iterator[Server]:
+        """Run a worker with the stack: it gets SIGTERM and a grace period at the end of the block.
+
+        Should the owner be killed before that, the worker ends with the stack.
+        """
+        server.start(self._running_keeper())
+        try:
+            yield server
+        finally:
+            server.stop(grace_s)
 
     def kill_kafka(self) -> None:
         """SIGKILL the broker and keep its data."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from embedded import stores
-from embedded.process import StackError
+from embedded.process import Server, StackError
 from embedded.stack import EmbeddedStack
 
 if TYPE_CHECKING:
@@ -169,3 +169,14 @@ def test_a_server_that_ends_shows_its_log(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(StackError, match="the disk is on fire"), EmbeddedStack(broker=False, variables={}):
         pass
     assert not [entry for entry in os.listdir(tmp_path) if entry != "weed"]  # noqa: PTH208
+
+
+def test_a_program_beside_the_stack_drains() -> None:
+    """A worker that runs with the stack gets SIGTERM and the time to end by itself."""
+    with EmbeddedStack(variables={"MISTUDIO_STORE__ENDPOINT": "unused:1"}, broker=False) as stack:
+        assert stack._directory is not None
+        script = "trap 'echo drained; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+        server = Server("sh", ["sh", "-c", script], log=stack._directory / "sh.log", environment=os.environ)
+        with stack.beside(server, grace_s=10) as running:
+            running.wait_until(lambda: "ready" in running.log_tail())
+        assert running.log_tail() == "ready\ndrained"
