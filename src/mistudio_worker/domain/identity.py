@@ -68,6 +68,11 @@ def fingerprint(size: int, tail: bytes) -> str:
     return hashlib.sha256(b"%d\0" % size + tail).hexdigest()
 
 
+def whole_fingerprint(data: bytes) -> str:
+    """Name the content of a small file by all of it: SHA-256."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def derive_identity(  # noqa: PLR0913 - each is a part of the identity
     training_job_id: str,
     *,

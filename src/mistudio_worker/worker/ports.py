@@ -6,10 +6,11 @@ Every method may raise `ServiceAway` (out of reach, overloaded) and nothing else
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -57,7 +58,7 @@ class ObjectReader(Protocol):
         """
         ...
 
-    async def list(self, bucket: str, prefix: str) -> Sequence[ObjectInfo]:
+    async def list_objects(self, bucket: str, prefix: str) -> Sequence[ObjectInfo]:
         """Return all objects under a prefix, by key."""
         ...
 
@@ -129,4 +130,71 @@ class Publisher(Protocol):
         Raises:
             MistudioError: `MESSAGE_TOO_LARGE`, the topic does not take a message of this size.
         """
+        ...
+
+
+class Partition(NamedTuple):
+    """A topic's partition."""
+
+    topic: str
+    number: int
+
+
+class CommitOutcome(Enum):
+    """What became of a commit."""
+
+    DONE = "done"
+    LOST = "lost"  # the partition belongs to another member: never try again
+    UNKNOWN = "unknown"  # no answer in time: try again
+
+
+class AssignmentListener(Protocol):
+    """Told about every rebalance; both calls return at once."""
+
+    def on_revoked(self) -> None:
+        """All partitions are in doubt until `on_assigned`."""
+        ...
+
+    def on_assigned(self, partitions: frozenset[Partition]) -> None:
+        """These, and no others, belong to this worker from now on; none of them is paused."""
+        ...
+
+
+class RecordSource(Protocol):
+    """The consuming side of a group, one record at a time."""
+
+    async def start(self, listener: AssignmentListener) -> None:
+        """Join the group."""
+        ...
+
+    async def poll(self, timeout_s: float) -> Record | None:
+        """Return the next record of a partition that is not paused; None where none came in time."""
+        ...
+
+    def assigned(self) -> frozenset[Partition]:
+        """Partitions that belong to this worker."""
+        ...
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Take no records of these until `resume`; those that are not assigned are passed over."""
+        ...
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Undo `pause`; those that are not assigned are passed over."""
+        ...
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """Take the record at `offset` next; a partition that is not assigned is passed over."""
+        ...
+
+    async def committed(self, partition: Partition) -> int | None:
+        """Return the group's committed offset; None where there is none."""
+        ...
+
+    async def commit(self, partition: Partition, offset: int) -> CommitOutcome:
+        """Commit the offset of the next record to take, within a time limit."""
+        ...
+
+    async def stop(self) -> None:
+        """Leave the group, within a time limit."""
         ...

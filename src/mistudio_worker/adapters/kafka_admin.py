@@ -1,0 +1,118 @@
+"""Looking at topics and brokers, and creating topics."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+
+from mistudio_worker.errors import ServiceAway
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class TopicFacts:
+    """What a broker says of a topic."""
+
+    partitions: int
+    replicas: int
+    max_message_bytes: int | None
+
+
+class KafkaAdmin:
+    """Asks brokers about topics; every call has a time limit.
+
+    Args:
+        bootstrap_servers: host:port, several separated by commas.
+        limit_s: longest wait for an answer.
+    """
+
+    def __init__(self, bootstrap_servers: str, limit_s: float = 10.0) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._limit_s = limit_s
+        self._client = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=int(limit_s * 1000))
+
+    async def __aenter__(self) -> KafkaAdmin:
+        """Connect."""
+        try:
+            async with asyncio.timeout(self._limit_s):
+                await self._client.start()
+        except (KafkaError, ConnectionError, TimeoutError) as error:
+            await self._client.close()
+            raise self._away(error) from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Disconnect."""
+        await self._client.close()
+
+    async def topics(self, names: Sequence[str]) -> dict[str, TopicFacts]:
+        """Return what is known of those topics that are there."""
+        try:
+            async with asyncio.timeout(self._limit_s):
+                described = await self._client.describe_topics(list(names))
+                there = {t["topic"]: t["partitions"] for t in described if t["error_code"] == 0}
+                limits = {
+                    name: await self._config(ConfigResourceType.TOPIC, name, "max.message.bytes") for name in there
+                }
+        except (KafkaError, ConnectionError, TimeoutError) as error:
+            raise self._away(error) from error
+        return {
+            name: TopicFacts(
+                partitions=len(partitions),
+                replicas=min((len(p["replicas"]) for p in partitions), default=0),
+                max_message_bytes=int(limit) if (limit := limits[name]) else None,
+            )
+            for name, partitions in there.items()
+        }
+
+    async def broker_config(self, name: str) -> str | None:
+        """Return one setting of the first broker; None where it does not tell."""
+        try:
+            async with asyncio.timeout(self._limit_s):
+                cluster = await self._client.describe_cluster()
+                return await self._config(ConfigResourceType.BROKER, str(cluster["brokers"][0]["node_id"]), name)
+        except (KafkaError, ConnectionError, TimeoutError) as error:
+            raise self._away(error) from error
+
+    async def group_members(self, group_id: str) -> int:
+        """Return how many consumers a group has now; 0 for an unknown group."""
+        try:
+            async with asyncio.timeout(self._limit_s):
+                described = await self._client.describe_consumer_groups([group_id])
+        except (KafkaError, ConnectionError, TimeoutError) as error:
+            raise self._away(error) from error
+        return sum(len(group[5]) for response in described for group in response.groups)
+
+    async def create_topics(self, names: Sequence[str], *, partitions: int, replicas: int = 1) -> None:
+        """Create topics; those that are there already are left as they are."""
+        for name in names:
+            try:
+                async with asyncio.timeout(self._limit_s):
+                    await self._client.create_topics([NewTopic(name, partitions, replicas)])
+            except TopicAlreadyExistsError:
+                continue
+            except (KafkaError, ConnectionError, TimeoutError) as error:
+                raise self._away(error) from error
+
+    async def _config(self, kind: ConfigResourceType, resource: str, name: str) -> str | None:
+        responses = await self._client.describe_configs([ConfigResource(kind, resource, configs={name: None})])
+        for response in responses:
+            for answered in response.resources:
+                for entry in answered[4]:
+                    if entry[0] == name:
+                        return str(entry[1])
+        return None
+
+    def _away(self, error: BaseException) -> ServiceAway:
+        return ServiceAway(
+            "BROKER_UNAVAILABLE",
+            f"the broker at {self._bootstrap_servers} did not answer ({type(error).__name__})",
+            "check that it runs and that MISTUDIO_KAFKA__BOOTSTRAP_SERVERS names it",
+        )

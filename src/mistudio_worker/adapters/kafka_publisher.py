@@ -1,0 +1,103 @@
+"""Publishing to Kafka: idempotent, acknowledged by all in-sync replicas, never waiting without a limit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+
+from mistudio_worker.errors import MistudioError, ServiceAway
+
+if TYPE_CHECKING:
+    from mistudio_worker.worker.ports import Message
+
+
+class KafkaPublisher:
+    """Implements `Publisher`. The connection is made at the first message, and anew after a fatal error.
+
+    Args:
+        bootstrap_servers: host:port, several separated by commas.
+        publish_timeout_s: longest wait for one acknowledgement.
+        request_timeout_ms: longest wait for one answer of a broker.
+        max_message_bytes: larger messages are refused here.
+    """
+
+    def __init__(
+        self, *, bootstrap_servers: str, publish_timeout_s: float, request_timeout_ms: int, max_message_bytes: int
+    ) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._publish_timeout_s = publish_timeout_s
+        self._request_timeout_ms = request_timeout_ms
+        self._max_message_bytes = max_message_bytes
+        self._producer: AIOKafkaProducer | None = None
+        self._connecting = asyncio.Lock()
+
+    async def publish(self, message: Message) -> None:
+        """See `Publisher`."""
+        if _size(message) > self._max_message_bytes:
+            raise self._too_large(message)
+        try:
+            async with asyncio.timeout(self._publish_timeout_s):
+                producer = await self._connected()
+                acknowledged = await producer.send(
+                    message.topic, value=message.value, key=message.key, headers=list(message.headers)
+                )
+                # shielded: the batch is the producer's, an answer that comes late harms nobody
+                await asyncio.shield(acknowledged)
+        except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
+            raise self._too_large(message) from error
+        except TimeoutError as error:
+            raise self._away(message, f"did not acknowledge within {self._publish_timeout_s:.0f} s") from error
+        except (KafkaError, ConnectionError) as error:
+            await self._forget_producer()
+            raise self._away(message, f"failed with {type(error).__name__}") from error
+
+    async def close(self) -> None:
+        """Send what is left, within the time limit, and disconnect."""
+        await self._forget_producer()
+
+    async def _connected(self) -> AIOKafkaProducer:
+        async with self._connecting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._bootstrap_servers,
+                    enable_idempotence=True,
+                    acks="all",
+                    max_request_size=self._max_message_bytes + (64 << 10),
+                    request_timeout_ms=self._request_timeout_ms,
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def _forget_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(TimeoutError, KafkaError):
+                await asyncio.wait_for(producer.stop(), self._publish_timeout_s)
+
+    def _away(self, message: Message, what: str) -> ServiceAway:
+        return ServiceAway(
+            "BROKER_UNAVAILABLE",
+            f"publishing to topic {message.topic!r} at {self._bootstrap_servers} {what}",
+            "check that the broker runs, that MISTUDIO_KAFKA__BOOTSTRAP_SERVERS names it, and that the topic exists",
+        )
+
+    def _too_large(self, message: Message) -> MistudioError:
+        return MistudioError(
+            "MESSAGE_TOO_LARGE",
+            f"a message of {_size(message)} bytes is too large for topic {message.topic!r}",
+            "raise max.message.bytes of the topic and MISTUDIO_KAFKA__MAX_MESSAGE_BYTES",
+        )
+
+
+def _size(message: Message) -> int:
+    headers = sum(len(name) + len(content) + 8 for name, content in message.headers)
+    return len(message.key or b"") + len(message.value or b"") + headers + 128

@@ -1,0 +1,161 @@
+"""The consuming side of a Kafka group, by aiokafka."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+)
+
+from mistudio_worker.errors import ServiceAway
+from mistudio_worker.worker.ports import CommitOutcome, Partition, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mistudio_worker.worker.ports import AssignmentListener
+
+
+class KafkaSource:
+    """Implements `RecordSource`.
+
+    Every wait but `poll` has a limit: aiokafka's own calls would wait for ever while the broker is away.
+    `poll` is never cancelled, since that would switch off aiokafka's poll watchdog for good.
+    """
+
+    def __init__(  # noqa: PLR0913 - a consumer's settings, by name
+        self,
+        *,
+        bootstrap_servers: str,
+        topic: str,
+        group_id: str,
+        session_timeout_ms: int,
+        heartbeat_interval_ms: int,
+        max_poll_interval_ms: int,
+        rebalance_timeout_ms: int,
+        request_timeout_ms: int,
+        commit_timeout_s: float,
+    ) -> None:
+        self._topic = topic
+        self._bootstrap_servers = bootstrap_servers
+        self._commit_timeout_s = commit_timeout_s
+        self._options = {
+            "bootstrap_servers": bootstrap_servers,
+            "group_id": group_id,
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",
+            "isolation_level": "read_committed",
+            "session_timeout_ms": session_timeout_ms,
+            "heartbeat_interval_ms": heartbeat_interval_ms,
+            "max_poll_interval_ms": max_poll_interval_ms,
+            "rebalance_timeout_ms": rebalance_timeout_ms,
+            "request_timeout_ms": request_timeout_ms,
+            # a class of its own for each consumer: the assignor keeps its state on the class
+            "partition_assignment_strategy": [type("WorkerStickyAssignor", (StickyPartitionAssignor,), {})],
+        }
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def start(self, listener: AssignmentListener) -> None:
+        """See `RecordSource`."""
+        consumer = AIOKafkaConsumer(**self._options)
+        consumer.subscribe([self._topic], listener=_Listener(listener))
+        self._consumer = consumer  # before start: the first assignment comes while it runs
+        try:
+            await consumer.start()
+        except (KafkaError, ConnectionError) as error:
+            await self.stop()
+            raise self._away(error) from error
+
+    async def poll(self, timeout_s: float) -> Record | None:
+        """See `RecordSource`."""
+        try:
+            batches = await self._open.getmany(timeout_ms=int(timeout_s * 1000), max_records=1)
+        except KafkaError as error:
+            raise self._away(error) from error
+        for batch in batches.values():
+            for r in batch:
+                headers = [(name, content or b"") for name, content in r.headers]
+                return Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, headers)
+        return None
+
+    def assigned(self) -> frozenset[Partition]:
+        """See `RecordSource`."""
+        return frozenset(Partition(tp.topic, tp.partition) for tp in self._open.assignment())
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """See `RecordSource`."""
+        self._open.pause(*self._ours(partitions))
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """See `RecordSource`."""
+        self._open.resume(*self._ours(partitions))
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """See `RecordSource`."""
+        for tp in self._ours([partition]):
+            self._open.seek(tp, offset)
+
+    async def committed(self, partition: Partition) -> int | None:
+        """See `RecordSource`."""
+        try:
+            async with asyncio.timeout(self._commit_timeout_s):
+                offset: int | None = await self._open.committed(TopicPartition(*partition))
+        except (KafkaError, TimeoutError) as error:
+            raise self._away(error) from error
+        return offset
+
+    async def commit(self, partition: Partition, offset: int) -> CommitOutcome:
+        """See `RecordSource`."""
+        try:
+            async with asyncio.timeout(self._commit_timeout_s):
+                await self._open.commit({TopicPartition(*partition): offset})
+        except (CommitFailedError, IllegalStateError):
+            return CommitOutcome.LOST
+        except (KafkaError, TimeoutError):
+            return CommitOutcome.UNKNOWN
+        return CommitOutcome.DONE
+
+    async def stop(self) -> None:
+        """See `RecordSource`."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with contextlib.suppress(KafkaError, TimeoutError):
+                await asyncio.wait_for(consumer.stop(), self._commit_timeout_s)
+
+    @property
+    def _open(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise RuntimeError("the consumer is not started")
+        return self._consumer
+
+    def _ours(self, partitions: Iterable[Partition]) -> list[TopicPartition]:
+        assigned = self._open.assignment()
+        return [tp for p in partitions if (tp := TopicPartition(*p)) in assigned]
+
+    def _away(self, error: BaseException) -> ServiceAway:
+        return ServiceAway(
+            "BROKER_UNAVAILABLE",
+            f"consuming {self._topic!r} from {self._bootstrap_servers} failed with {type(error).__name__}",
+            "check that the broker runs and that MISTUDIO_KAFKA__BOOTSTRAP_SERVERS names it",
+        )
+
+
+class _Listener(ConsumerRebalanceListener):
+    """Passes rebalances on at once: heartbeats start again only when these calls return."""
+
+    def __init__(self, listener: AssignmentListener) -> None:
+        self._listener = listener
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        del revoked  # every rebalance is eager: all partitions are in doubt
+        self._listener.on_revoked()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._listener.on_assigned(frozenset(Partition(tp.topic, tp.partition) for tp in assigned))

@@ -1,0 +1,69 @@
+"""Reading topics from now on, outside any group: for commands that wait for an outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from mistudio_worker.errors import ServiceAway
+from mistudio_worker.worker.ports import Record
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+
+class KafkaWatch:
+    """Sees every record that is written to some topics after `__aenter__` returned.
+
+    Args:
+        bootstrap_servers: host:port, several separated by commas.
+        topics: those that are absent are passed over.
+        limit_s: longest wait for the broker.
+    """
+
+    def __init__(self, bootstrap_servers: str, topics: Sequence[str], limit_s: float = 15.0) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._topics = topics
+        self._limit_s = limit_s
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
+
+    async def __aenter__(self) -> KafkaWatch:
+        """Connect and remember where the topics end."""
+        try:
+            async with asyncio.timeout(self._limit_s):
+                await self._consumer.start()
+                await self._consumer.topics()
+                found = [
+                    TopicPartition(t, p) for t in self._topics for p in self._consumer.partitions_for_topic(t) or ()
+                ]
+                self._consumer.assign(found)
+                for partition, end in (await self._consumer.end_offsets(found)).items() if found else ():
+                    self._consumer.seek(partition, end)
+        except (KafkaError, ConnectionError, TimeoutError) as error:
+            await self._consumer.stop()
+            raise self._away(error) from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+    async def records(self) -> AsyncIterator[Record]:
+        """Yield records for ever."""
+        while True:
+            try:
+                r = await self._consumer.getone()
+            except KafkaError as error:
+                raise self._away(error) from error
+            headers = [(name, content or b"") for name, content in r.headers]
+            yield Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, headers)
+
+    def _away(self, error: BaseException) -> ServiceAway:
+        return ServiceAway(
+            "BROKER_UNAVAILABLE",
+            f"reading {', '.join(self._topics)} from {self._bootstrap_servers} failed with {type(error).__name__}",
+            "check that the broker runs and that MISTUDIO_KAFKA__BOOTSTRAP_SERVERS names it",
+        )

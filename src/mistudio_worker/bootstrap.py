@@ -1,0 +1,266 @@
+"""The composition root: the one place that names adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+import mistudio_worker
+from mistudio_worker.adapters.kafka_admin import KafkaAdmin
+from mistudio_worker.adapters.kafka_publisher import KafkaPublisher
+from mistudio_worker.adapters.kafka_source import KafkaSource
+from mistudio_worker.adapters.kafka_watch import KafkaWatch
+from mistudio_worker.adapters.minio_store import MinioStore
+from mistudio_worker.analysis.taxonomy import Taxonomy, default_taxonomy
+from mistudio_worker.analysis.version import ANALYSIS_VERSION
+from mistudio_worker.artifacts.limits import Limits
+from mistudio_worker.errors import WrongUsage
+from mistudio_worker.worker.announcements import Topics
+from mistudio_worker.worker.child import Child, ChildPool
+from mistudio_worker.worker.inputs import InputLimits
+from mistudio_worker.worker.job import JobConfig, JobPorts, JobRunner
+from mistudio_worker.worker.loop import WorkerLoop
+from mistudio_worker.worker.memory_limit import memory_limit_bytes
+from mistudio_worker.worker.patience import Patience
+from mistudio_worker.worker.production import Production, ProductionConfig
+from mistudio_worker.worker.result_store import probe_conditional_put
+from mistudio_worker.worker.retry import AttemptLimits, Budget
+from mistudio_worker.worker.workspace import sweep
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from mistudio_worker.settings import Settings
+    from mistudio_worker.worker.ports import ObjectStore, Publisher, RecordSource
+    from mistudio_worker.worker.production import Analyst
+
+log = structlog.get_logger(__name__)
+CHILD_SHARE = 0.85
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[MinioStore]:
+    """Connect to the store, and disconnect."""
+    access_key, secret_key = settings.store.credentials()
+    store = MinioStore(
+        address=settings.store.address,
+        access_key=access_key,
+        secret_key=secret_key,
+        secure=settings.store.uses_tls,
+        region=settings.store.region,
+        connect_timeout_s=settings.store.connect_timeout_s,
+        read_timeout_s=settings.store.read_timeout_s,
+    )
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@asynccontextmanager
+async def open_publisher(settings: Settings) -> AsyncIterator[KafkaPublisher]:
+    """Prepare publishing, and disconnect."""
+    publisher = KafkaPublisher(
+        bootstrap_servers=settings.kafka.bootstrap_servers,
+        publish_timeout_s=settings.kafka.publish_timeout_s,
+        request_timeout_ms=settings.kafka.request_timeout_ms,
+        max_message_bytes=settings.kafka.max_message_bytes,
+    )
+    try:
+        yield publisher
+    finally:
+        await publisher.close()
+
+
+def kafka_admin(settings: Settings) -> KafkaAdmin:
+    """Build the means to look at topics."""
+    return KafkaAdmin(settings.kafka.bootstrap_servers)
+
+
+def kafka_watch(settings: Settings) -> KafkaWatch:
+    """Build the means to see every outcome from now on."""
+    kafka = settings.kafka
+    return KafkaWatch(
+        kafka.bootstrap_servers, [kafka.find_complete_topic, kafka.find_failed_topic, kafka.find_progress_topic]
+    )
+
+
+def kafka_source(settings: Settings) -> KafkaSource:
+    """Build the consuming side of the group."""
+    kafka = settings.kafka
+    return KafkaSource(
+        bootstrap_servers=kafka.bootstrap_servers,
+        topic=kafka.training_complete_topic,
+        group_id=kafka.group_id,
+        session_timeout_ms=kafka.session_timeout_ms,
+        heartbeat_interval_ms=kafka.heartbeat_interval_ms,
+        max_poll_interval_ms=kafka.max_poll_interval_ms,
+        rebalance_timeout_ms=kafka.rebalance_timeout_ms,
+        request_timeout_ms=kafka.request_timeout_ms,
+        commit_timeout_s=kafka.commit_timeout_s,
+    )
+
+
+def read_taxonomy(settings: Settings) -> bytes | None:
+    """Return the user's taxonomy file, checked; None where the built-in one is used.
+
+    Raises:
+        WrongUsage: `INVALID_SETTING`, the file cannot be read.
+        RefusedInput: `INVALID_TAXONOMY`.
+    """
+    path = settings.analysis.taxonomy
+    if path is None:
+        return None
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WrongUsage(
+            "INVALID_SETTING",
+            f"the taxonomy {path} cannot be read: {error.strerror}",
+            "correct MISTUDIO_ANALYSIS__TAXONOMY or --taxonomy",
+        ) from None
+    Taxonomy.load(content)
+    return content
+
+
+def taxonomy_sha256(content: bytes | None) -> str:
+    """Return the content name of the taxonomy in use."""
+    return (Taxonomy.load(content) if content is not None else default_taxonomy()).sha256
+
+
+def analysis_limits(settings: Settings) -> Limits:
+    """Return what is read at most of artifacts."""
+    analysis = settings.analysis
+    return Limits(
+        max_texts=analysis.max_texts, max_features=analysis.max_features, max_metadata_bytes=analysis.max_metadata_bytes
+    )
+
+
+def thread_count(settings: Settings) -> int:
+    """Return the number of threads of the analysis."""
+    return settings.analysis.threads or len(os.sched_getaffinity(0))
+
+
+def child_memory_bytes(settings: Settings) -> int:
+    """Return the resident memory above which a child is ended, for each of the concurrent ones."""
+    if settings.analysis.memory_bytes is not None:
+        return settings.analysis.memory_bytes
+    return int(memory_limit_bytes() * CHILD_SHARE) // settings.job.concurrency
+
+
+def make_child(settings: Settings) -> Child:
+    """Build the handle on the analysing process; nothing is started yet."""
+    return Child(memory_limit_bytes=child_memory_bytes(settings), deadline_s=settings.job.deadline_s)
+
+
+async def run_worker(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; a second signal ends at once.
+
+    Raises:
+        ChildFailed: the analysing process cannot be started.
+    """
+    for path in sweep(settings.job.work_dir):
+        log.info("removed what a dead worker left", path=str(path))
+    children = ChildPool([make_child(settings) for _ in range(settings.job.concurrency)])
+    async with open_store(settings) as store, open_publisher(settings) as publisher:
+        patience = Patience(settings.job.retry_wait_max_s)
+        ports = WorkerPorts(store, publisher, kafka_source(settings), children, patience)
+        loop = wire(settings, ports)
+        _drain_on_signal(loop)
+        log.info("worker starting", version=mistudio_worker.__version__, analysis=ANALYSIS_VERSION)
+        try:
+            await children.start()
+            await patience.outlast(_check_store, settings, store)
+            log.info("worker ready", topic=settings.kafka.training_complete_topic, group=settings.kafka.group_id)
+            await loop.run()
+        finally:
+            await children.stop()
+            log.info("worker stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPorts:
+    """The outside of a worker."""
+
+    store: ObjectStore
+    publisher: Publisher
+    source: RecordSource
+    analyst: Analyst
+    patience: Patience
+
+
+def wire(settings: Settings, ports: WorkerPorts) -> WorkerLoop:
+    """Put the worker together from its ports."""
+    slots = asyncio.Semaphore(settings.job.concurrency)
+    production = Production(_production_config(settings), ports.store, ports.analyst, ports.patience)
+    runner = JobRunner(_job_config(settings), JobPorts(ports.store, ports.publisher, production, ports.patience, slots))
+    return WorkerLoop(ports.source, runner, ports.patience, slots, grace_s=settings.job.grace_s)
+
+
+async def _check_store(settings: Settings, store: ObjectStore) -> None:
+    """Make sure that two workers can never both write a manifest."""
+    if not await probe_conditional_put(store, settings.store.results_bucket):
+        raise WrongUsage(
+            "STORE_UNSAFE",
+            f"the store at {settings.store.address} does not honour If-None-Match: two workers could overwrite results",
+            "use a store that honours conditional PUT, such as a current MinIO",
+        )
+
+
+def _production_config(settings: Settings) -> ProductionConfig:
+    return ProductionConfig(
+        results_bucket=settings.store.results_bucket,
+        limits=analysis_limits(settings),
+        threads=thread_count(settings),
+        taxonomy=read_taxonomy(settings),
+        refuse_partial=settings.job.refuse_partial,
+        work_dir=settings.job.work_dir,
+        worker_name=socket.gethostname(),
+    )
+
+
+def _job_config(settings: Settings) -> JobConfig:
+    kafka, job = settings.kafka, settings.job
+    return JobConfig(
+        artifacts_bucket=settings.store.artifacts_bucket,
+        results_bucket=settings.store.results_bucket,
+        topics=Topics(
+            find_complete=kafka.find_complete_topic,
+            find_failed=kafka.find_failed_topic,
+            find_progress=kafka.find_progress_topic,
+            dead_letter=kafka.dead_letter_topic,
+        ),
+        input_limits=InputLimits(total_bytes=job.disk_bytes, metadata_bytes=settings.analysis.max_metadata_bytes),
+        attempt_limits=AttemptLimits(max_failed=job.max_attempts, max_silent=job.max_silent_deaths),
+        budget=Budget(memory_bytes=working_memory_bytes(settings), device=settings.analysis.device),
+        taxonomy_sha256=taxonomy_sha256(read_taxonomy(settings)),
+        analysis_version=ANALYSIS_VERSION,
+        artifact_wait_s=job.artifact_wait_s,
+        progress_interval_s=job.progress_interval_s,
+    )
+
+
+def working_memory_bytes(settings: Settings) -> int:
+    """Return what the blocks of an analysis may take: half of what ends the child."""
+    return child_memory_bytes(settings) // 2
+
+
+def _drain_on_signal(worker: WorkerLoop) -> None:
+    received: list[int] = []
+
+    def on_signal(number: int) -> None:
+        received.append(number)
+        if len(received) > 1:
+            os._exit(128 + number)  # the user is in a hurry; nothing is committed early, so nothing is lost
+        log.info("draining, a second signal ends at once", signal=signal.Signals(number).name)
+        worker.drain()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal, number)

@@ -1,0 +1,158 @@
+"""The command line: `mistudio-worker COMMAND`. Each command is one function; what it does lies in `commands/`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mistudio_worker.commands.exit_codes import ExitCode, code_of, say_error
+from mistudio_worker.domain.parameters import Parameters
+from mistudio_worker.errors import MistudioError
+from mistudio_worker.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+app = typer.Typer(
+    name="mistudio-worker",
+    help="Find out what each feature of a sparse autoencoder responds to.\n\n"
+    "The worker reacts by itself: it reads training-complete from Kafka, analyses the run that lies in the store, "
+    "uploads every export and publishes find-complete. Settings come from MISTUDIO_ variables, "
+    "see docs/reference/settings.md.\n\n"
+    "Exit codes: 0 done · 3 done but partial · 2 wrong usage · 4 refused input or failed job · 5 service away · "
+    "6 unknown job · 1 a defect of mistudio_worker.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+TopK = Annotated[int, typer.Option("--top-k", min=1, max=100, help="Strongest texts kept a feature.")]
+Threshold = Annotated[
+    float, typer.Option("--coherence-threshold", min=0, max=1, help="Features at or above it are worth explaining.")
+]
+Job = Annotated[str | None, typer.Option("--job", help="The training job, where RUN_DIR holds several.")]
+Out = Annotated[Path, typer.Option("--out", help="Exports go to OUT/results/<find job>/.")]
+
+
+@app.command(epilog="Example: MISTUDIO_KAFKA__BOOTSTRAP_SERVERS=kafka:9092 mistudio-worker run")
+def run() -> None:
+    """Work: consume training-complete until SIGTERM or Ctrl-C."""
+    from mistudio_worker import bootstrap  # noqa: PLC0415 - loaded for this command alone
+    from mistudio_worker.logging_setup import configure_logging  # noqa: PLC0415
+
+    settings = read_settings()
+    configure_logging(settings.log)
+    asyncio.run(bootstrap.run_worker(settings))
+
+
+@app.command(epilog="Example: mistudio-worker analyze examples/run --out /tmp/out")
+def analyze(
+    run_dir: Annotated[Path, typer.Argument(help="Holds models/<job>/ and activations/<job>/, as the bucket does.")],
+    out: Out,
+    job: Job = None,
+    top_k: TopK = 20,
+    coherence_threshold: Threshold = 0.4,
+    taxonomy: Annotated[Path | None, typer.Option(help="A taxonomy file to use instead of the built-in one.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    threads: Annotated[int | None, typer.Option(help="0: one a processor.")] = None,
+) -> None:
+    """Analyse a run on this disk, without broker or store: the same exports, the same bytes."""
+    from mistudio_worker.commands.analyze import analyze_command  # noqa: PLC0415
+
+    settings = _with_analysis(read_settings(), taxonomy=taxonomy, device=device, threads=threads)
+    parameters = Parameters(top_k=top_k, coherence_threshold=coherence_threshold)
+    _exit(analyze_command(settings, run_dir, out, job=job, parameters=parameters))
+
+
+@app.command(epilog="Example: mistudio-worker submit train_20260102_030405_0001 --wait")
+def submit(
+    target: Annotated[
+        str, typer.Argument(metavar="JOB|RUN_DIR", help="A training job id, or a folder to upload first.")
+    ],
+    job: Job = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress and end with the job's outcome.")] = False,
+    limit_s: Annotated[float, typer.Option("--limit-s", help="Longest wait for the outcome, seconds.")] = 3600.0,
+    top_k: TopK = 20,
+    coherence_threshold: Threshold = 0.4,
+) -> None:
+    """Publish training-complete for a run."""
+    from mistudio_worker.commands.submit import submit_command  # noqa: PLC0415
+
+    parameters = Parameters(top_k=top_k, coherence_threshold=coherence_threshold)
+    _exit(submit_command(read_settings(), target, job=job, parameters=parameters, wait_s=limit_s if wait else None))
+
+
+@app.command(epilog="Example: mistudio-worker fetch train_20260102_030405_0001 --out /tmp/out")
+def fetch(
+    job: Annotated[str, typer.Argument(help="A find job id, or a training job id (its newest result).")], out: Out
+) -> None:
+    """Download the exports of a job, each verified by its SHA-256."""
+    from mistudio_worker.commands.fetch import fetch_command  # noqa: PLC0415
+
+    _exit(fetch_command(read_settings(), job, out))
+
+
+@app.command(epilog="Example: mistudio-worker backfill --dry-run")
+def backfill(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which.")] = False,
+) -> None:
+    """Publish training-complete for every training in the bucket that has no result."""
+    from mistudio_worker.commands.backfill import backfill_command  # noqa: PLC0415
+
+    _exit(backfill_command(read_settings(), dry_run=dry_run))
+
+
+@app.command(epilog="Example: mistudio-worker doctor || echo 'see the remedies above'")
+def doctor() -> None:
+    """Check broker, topics, store, conditional PUT, device and versions: each line ok or the remedy."""
+    from mistudio_worker.commands.doctor import doctor_command  # noqa: PLC0415
+
+    _exit(doctor_command(read_settings()))
+
+
+@app.command(epilog="Example: mistudio-worker schemas --check schemas")
+def schemas(
+    out: Annotated[Path | None, typer.Option("--out", help="Write them here.")] = None,
+    check: Annotated[
+        Path | None, typer.Option("--check", help="Fail if the files here differ from the models.")
+    ] = None,
+) -> None:
+    """Write the JSON Schemas and asyncapi.yaml, or check them for drift."""
+    from mistudio_worker.commands.schemas import check_schemas, write_schemas  # noqa: PLC0415
+
+    if check is not None:
+        check_schemas(check)
+    for path in write_schemas(out) if out is not None else ():
+        typer.echo(path)
+    if out is None and check is None:
+        raise typer.BadParameter("give --out DIR or --check DIR")
+
+
+def main() -> None:
+    """Run the command line; errors go to stderr with their code and hint."""
+    try:
+        app()
+    except MistudioError as error:
+        say_error(error.code, error.message, error.hint)
+        sys.exit(code_of(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _exit(command: Coroutine[Any, Any, ExitCode]) -> None:
+    code = asyncio.run(command)
+    if code is not ExitCode.DONE:
+        raise typer.Exit(int(code))
+
+
+def _with_analysis(settings: Settings, **chosen: object) -> Settings:
+    """Let options of the command line go before the environment."""
+    given = {name: value for name, value in chosen.items() if value is not None}
+    analysis = type(settings.analysis).model_validate({**settings.analysis.model_dump(), **given})
+    return settings.model_copy(update={"analysis": analysis})

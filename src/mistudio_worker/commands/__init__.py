@@ -1,0 +1,1 @@
+"""What the commands of `mistudio-worker` do, one module each."""

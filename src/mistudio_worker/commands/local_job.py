@@ -1,0 +1,136 @@
+"""A job from files on disk: no broker, no store."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mistudio_worker import bootstrap
+from mistudio_worker.analysis.version import ANALYSIS_VERSION
+from mistudio_worker.artifacts.metadata import is_ready, read_timestamp
+from mistudio_worker.artifacts.run_dir import find_run
+from mistudio_worker.domain.identity import FINGERPRINT_TAIL_BYTES, derive_identity, fingerprint, whole_fingerprint
+from mistudio_worker.errors import NotYetThere, RefusedInput, WrongUsage
+from mistudio_worker.worker.analysis_request import AnalysisRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mistudio_worker.artifacts.files import ArtifactFiles
+    from mistudio_worker.domain.identity import JobIdentity
+    from mistudio_worker.domain.parameters import Parameters
+    from mistudio_worker.settings import Settings
+    from mistudio_worker.worker.analysis_request import AnalysisOutcome, Progress
+
+
+def results_directory(out: Path, find_job_id: str) -> Path:
+    """Return where miStudioExplain looks for the exports of a job."""
+    return out / "results" / find_job_id
+
+
+async def analyze_run_dir(  # noqa: PLR0913 - what the command was given, by name
+    run_dir: Path,
+    out: Path,
+    *,
+    job: str | None,
+    parameters: Parameters,
+    settings: Settings,
+    on_progress: Callable[[Progress], None],
+) -> tuple[JobIdentity, AnalysisOutcome, Path]:
+    """Analyse a run on disk and lay out its exports; the same bytes as through the worker.
+
+    Returns:
+        The job's names, what came out, and the directory with the exports.
+
+    Raises:
+        MistudioError: the run is refused, or the analysing process failed.
+    """
+    files = await asyncio.to_thread(find_run, run_dir, job)
+    taxonomy = bootstrap.read_taxonomy(settings)
+    identity = await asyncio.to_thread(_identify, files, parameters, bootstrap.taxonomy_sha256(taxonomy), settings)
+    final = results_directory(out, identity.find_job_id)
+    with _staging(final.parent) as staging:
+        request = AnalysisRequest(
+            files=files,
+            identity=identity,
+            parameters=parameters,
+            taxonomy=taxonomy,
+            limits=bootstrap.analysis_limits(settings),
+            device=settings.analysis.device,
+            threads=bootstrap.thread_count(settings),
+            memory_bytes=bootstrap.working_memory_bytes(settings),
+            refuse_partial=settings.job.refuse_partial,
+            directory=Path(staging),
+        )
+        child = bootstrap.make_child(settings)
+        try:
+            outcome = await child.run(request, on_progress)
+        finally:
+            await child.stop()
+        await asyncio.to_thread(replace_directory, Path(staging), final)
+    return identity, outcome, final
+
+
+def _staging(parent: Path) -> tempfile.TemporaryDirectory[str]:
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=".unfinished-", dir=parent, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise WrongUsage(
+            "OUTPUT_NOT_WRITABLE", f"cannot write to {parent}: {error.strerror}", "name another directory with --out"
+        ) from None
+
+
+def replace_directory(staging: Path, final: Path) -> None:
+    """Put the finished exports in place, all at once; an older result of the same job gives way."""
+    ready = staging.with_name(f"{staging.name}-ready")
+    staging.chmod(0o755)
+    staging.rename(ready)
+    if final.exists():
+        shutil.rmtree(final)
+    ready.rename(final)
+
+
+def _identify(files: ArtifactFiles, parameters: Parameters, taxonomy_sha256: str, settings: Settings) -> JobIdentity:
+    metadata = _read_metadata(files.metadata, settings.analysis.max_metadata_bytes)
+    return derive_identity(
+        files.training_job_id,
+        fingerprints={
+            "feature_activations": _fingerprint(files.activations),
+            "metadata": whole_fingerprint(metadata) if metadata is not None else None,
+            "sae_model": _fingerprint(files.sae_model) if files.sae_model is not None else None,
+        },
+        parameters=parameters,
+        taxonomy_sha256=taxonomy_sha256,
+        analysis_version=ANALYSIS_VERSION,
+        metadata_timestamp=read_timestamp(metadata) if metadata is not None else None,
+    )
+
+
+def _read_metadata(path: Path | None, max_bytes: int) -> bytes | None:
+    if path is None:
+        return None
+    if path.stat().st_size > max_bytes:
+        raise RefusedInput(
+            "ARTIFACT_TOO_LARGE",
+            f"{path.name} has {path.stat().st_size} bytes, at most {max_bytes} are read",
+            "raise MISTUDIO_ANALYSIS__MAX_METADATA_BYTES, or write a smaller file",
+        )
+    content = path.read_bytes()
+    if not is_ready(content):
+        raise NotYetThere(
+            "ARTIFACT_NOT_READY",
+            "metadata.json says ready_for_find_service: false",
+            "wait for the trainer to finish, then try again",
+        )
+    return content
+
+
+def _fingerprint(path: Path) -> str:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - FINGERPRINT_TAIL_BYTES))
+        return fingerprint(size, file.read(FINGERPRINT_TAIL_BYTES))

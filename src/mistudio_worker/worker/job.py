@@ -1,0 +1,250 @@
+"""The life of one job, from a record to its published outcome. Read `JobRunner` from top to bottom."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from mistudio_worker.contracts.events import FindProgressV1
+from mistudio_worker.domain.identity import derive_identity
+from mistudio_worker.errors import ChildFailed, MistudioError, NotYetThere
+from mistudio_worker.worker import announcements, result_store
+from mistudio_worker.worker.attempts import AttemptLedger, record_hash
+from mistudio_worker.worker.incoming import read_request, readable_job_id
+from mistudio_worker.worker.inputs import locate
+from mistudio_worker.worker.production import Order
+from mistudio_worker.worker.retry import check_attempts, smaller_budget
+
+if TYPE_CHECKING:
+    from mistudio_worker.domain.identity import JobIdentity
+    from mistudio_worker.worker.analysis_request import Progress
+    from mistudio_worker.worker.announcements import Topics
+    from mistudio_worker.worker.incoming import TrainingRequest
+    from mistudio_worker.worker.inputs import InputLimits, Inputs
+    from mistudio_worker.worker.patience import Patience
+    from mistudio_worker.worker.ports import ObjectStore, Publisher, Record
+    from mistudio_worker.worker.production import Production
+    from mistudio_worker.worker.result_store import StoredManifest
+    from mistudio_worker.worker.retry import AttemptLimits, Budget
+
+log = structlog.get_logger(__name__)
+ARTIFACT_POLL_S = (0.5, 10.0)
+RELEASE_LIMIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobConfig:
+    """What does not change from job to job."""
+
+    artifacts_bucket: str
+    results_bucket: str
+    topics: Topics
+    input_limits: InputLimits
+    attempt_limits: AttemptLimits
+    budget: Budget
+    taxonomy_sha256: str
+    analysis_version: str
+    artifact_wait_s: float
+    progress_interval_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobPorts:
+    """What a job needs of the outside; `slots` has as many places as jobs may compute at a time."""
+
+    store: ObjectStore
+    publisher: Publisher
+    production: Production
+    patience: Patience
+    slots: asyncio.Semaphore
+
+
+@dataclass(slots=True)
+class JobState:
+    """What is known of a running job, for its progress and its canonical log line."""
+
+    record: Record
+    job: str | None = None
+    find_job_id: str | None = None
+    traceparent: str | None = None
+    attempt: int = 0
+    outcome: str = "given back"
+    code: str | None = None
+    begun_s: float = field(default_factory=time.monotonic)
+
+    def summary(self) -> dict[str, object]:
+        """Return the fields of the canonical log line."""
+        place = {name: getattr(self.record, name) for name in ("topic", "partition", "offset")}
+        told = {name: getattr(self, name) for name in ("job", "find_job_id", "attempt", "outcome", "code")}
+        return {**place, **told, "duration_s": round(time.monotonic() - self.begun_s, 3)}
+
+
+class JobRunner:
+    """Carries one record after another to its outcome."""
+
+    def __init__(self, config: JobConfig, ports: JobPorts) -> None:
+        self._config = config
+        self._ports = ports
+        self._outlast = ports.patience.outlast
+
+    async def run(self, record: Record) -> None:
+        """Carry a record to its outcome: find-complete, or the dead letter and find-failed.
+
+        When this returns, all replicas have acknowledged the outcome and the offset may be committed.
+        Cancelling gives the record back: no outcome is published, and the attempt is not counted.
+        """
+        state = JobState(record)
+        try:
+            await self._reach_outcome(record, state)
+        finally:
+            log.info("job", **state.summary())
+
+    async def _reach_outcome(self, record: Record, state: JobState) -> None:
+        try:
+            stored = await self._result(record, state)
+            message = announcements.find_complete_message(self._config.topics, stored, state.traceparent)
+            await self._outlast(self._ports.publisher.publish, message)
+            state.outcome = stored.manifest.status
+        except Exception as error:  # a defect of ours must not become poison either
+            known = error if isinstance(error, MistudioError) else _defect(error)
+            await self._dead_letter(record, known, state)
+            state.outcome, state.code = "dead-lettered", known.code
+        await self._outlast(self._ledger(record).clear)
+
+    async def _result(self, record: Record, state: JobState) -> StoredManifest:
+        """Return the one result of this input: the known one, or a new one."""
+        request = read_request(record, artifacts_bucket=self._config.artifacts_bucket)
+        state.job, state.traceparent = request.training_job_id, request.traceparent
+        deadline_s = time.monotonic() + self._config.artifact_wait_s
+        while True:
+            inputs = await self._await_inputs(request, deadline_s)
+            identity = self._identify(request, inputs)
+            state.find_job_id = identity.find_job_id
+            try:
+                async with self._ports.slots:
+                    return await self._known(identity) or await self._make(request, inputs, identity, state)
+            except NotYetThere:  # an artifact was replaced while it was read: look again
+                if time.monotonic() > deadline_s:
+                    raise
+
+    async def _await_inputs(self, request: TrainingRequest, deadline_s: float) -> Inputs:
+        """Look for the artifacts until all are there; after the deadline, do with what there is."""
+        pause_s, pause_max_s = ARTIFACT_POLL_S
+        while True:
+            left_s = deadline_s - time.monotonic()
+            try:
+                inputs = await self._outlast(locate, self._ports.store, request, self._config.input_limits)
+                if not inputs.absent or left_s <= 0:
+                    return inputs
+                awaited = inputs.absent
+            except NotYetThere as error:
+                if left_s <= 0:
+                    raise
+                awaited = [error.code]
+            log.info("artifacts awaited", job=request.training_job_id, awaited=awaited, left_s=round(left_s, 1))
+            await asyncio.sleep(max(0.0, min(pause_s, left_s)))
+            pause_s = min(pause_s * 2, pause_max_s)
+
+    def _identify(self, request: TrainingRequest, inputs: Inputs) -> JobIdentity:
+        return derive_identity(
+            request.training_job_id,
+            fingerprints=inputs.fingerprints,
+            parameters=request.parameters,
+            taxonomy_sha256=self._config.taxonomy_sha256,
+            analysis_version=self._config.analysis_version,
+            metadata_timestamp=inputs.timestamp,
+        )
+
+    async def _stored(self, identity: JobIdentity) -> StoredManifest | None:
+        store, bucket = self._ports.store, self._config.results_bucket
+        stored = await self._outlast(result_store.read_manifest, store, bucket, identity.find_job_id)
+        if stored is not None:
+            result_store.check_same_job(stored, identity)
+        return stored
+
+    async def _known(self, identity: JobIdentity) -> StoredManifest | None:
+        """Return the result that is there already, whole; None where it must be made."""
+        stored = await self._stored(identity)
+        if stored is None:
+            return None
+        damaged = await self._outlast(result_store.damaged_exports, self._ports.store, stored)
+        if damaged:
+            log.warning("exports of a known result are gone, making them again", keys=[e.key for e in damaged])
+        return None if damaged else stored
+
+    async def _make(
+        self, request: TrainingRequest, inputs: Inputs, identity: JobIdentity, state: JobState
+    ) -> StoredManifest:
+        """Try until it works, the artifacts are refused, or the attempts are used up."""
+        order = Order(request, inputs, identity, known=await self._stored(identity))
+        ledger = self._ledger(state.record)
+        while True:
+            counts = await self._outlast(ledger.counts)
+            last = await self._outlast(ledger.last_failure) if counts.failed else None
+            check_attempts(counts, self._config.attempt_limits, last)
+            budget = smaller_budget(self._config.budget, counts, last)
+            state.attempt = await self._outlast(ledger.claim)
+            try:
+                return await self._produce(order, budget, state)
+            except ChildFailed as error:
+                log.warning("attempt failed", attempt=state.attempt, code=error.code, message=error.message)
+                await self._outlast(ledger.failed, state.attempt, error)
+            except (asyncio.CancelledError, NotYetThere):
+                await asyncio.shield(self._release(ledger, state.attempt))
+                raise
+
+    async def _produce(self, order: Order, budget: Budget, state: JobState) -> StoredManifest:
+        reporter = announcements.ProgressReporter(
+            self._ports.publisher, self._config.topics.find_progress, self._config.progress_interval_s
+        )
+
+        def report(progress: Progress) -> None:
+            event = FindProgressV1(
+                source_job_id=order.identity.training_job_id,
+                find_job_id=order.identity.find_job_id,
+                step=progress.step,
+                fraction=min(max(progress.fraction, 0.0), 1.0),
+                attempt=state.attempt,
+            )
+            reporter.report(event, state.traceparent)
+
+        try:
+            return await self._ports.production.produce(order, budget, state.attempt, report)
+        finally:
+            await reporter.close()
+
+    async def _dead_letter(self, record: Record, error: MistudioError, state: JobState) -> None:
+        """Put the record where it harms nobody and nothing of it is lost."""
+        ports, topics = self._ports, self._config.topics
+        letter = announcements.dead_letter_message(topics, record, error, state.attempt)
+        await self._outlast(
+            announcements.publish_dead_letter, ports.publisher, ports.store, self._config.results_bucket, letter, record
+        )
+        job = state.job or readable_job_id(record)
+        if job is not None:
+            failed = announcements.find_failed_message(
+                topics, record, job=job, error=error, attempt=state.attempt, traceparent=state.traceparent
+            )
+            await self._outlast(ports.publisher.publish, failed)
+
+    async def _release(self, ledger: AttemptLedger, number: int) -> None:
+        try:
+            await asyncio.wait_for(ledger.released(number), RELEASE_LIMIT_S)
+        except (MistudioError, TimeoutError):
+            log.warning("an attempt could not be given back and will count as a silent death", attempt=number)
+
+    def _ledger(self, record: Record) -> AttemptLedger:
+        return AttemptLedger(self._ports.store, self._config.results_bucket, record_hash(record))
+
+
+def _defect(error: Exception) -> MistudioError:
+    log.exception("a defect of the worker", exc_info=error)
+    return MistudioError(
+        "WORKER_DEFECT",
+        f"the worker failed with {type(error).__name__}",
+        "this is a defect of mistudio_worker: report it with the worker's log, then replay the dead letter",
+    )

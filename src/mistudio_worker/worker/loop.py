@@ -1,0 +1,202 @@
+"""The consumer loop: which record is taken when, and when its offset is committed.
+
+One task owns the record source. A job runs beside it as a task of its own, bound to the epoch
+(the rebalance) in which it was taken:
+
+    poll ──> record of a free partition ──> pause it, start the job
+    job done, partition still ours ──> commit offset + 1, resume
+    partition lost ──> cancel the job; whoever has it now starts anew
+    no free slot, or a service away ──> all partitions are paused, polling goes on as a sign of life
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from mistudio_worker.errors import ServiceAway
+from mistudio_worker.worker.ports import CommitOutcome, Partition
+
+if TYPE_CHECKING:
+    from mistudio_worker.worker.job import JobRunner
+    from mistudio_worker.worker.patience import Patience
+    from mistudio_worker.worker.ports import Record, RecordSource
+
+log = structlog.get_logger(__name__)
+POLL_S = 0.5
+
+
+@dataclass(slots=True)
+class RunningJob:
+    """A job and the record that it holds."""
+
+    record: Record
+    epoch: int
+    task: asyncio.Task[None]
+
+    @property
+    def partition(self) -> Partition:
+        """Where the record came from."""
+        return Partition(self.record.topic, self.record.partition)
+
+
+class WorkerLoop:
+    """Takes records, runs their jobs, commits their offsets; implements `AssignmentListener`.
+
+    Args:
+        source: the consuming side of the group.
+        runner: carries a record to its outcome.
+        patience: knows which services are away.
+        slots: as many places as jobs may compute at a time.
+        grace_s: how long running jobs may go on after `drain`.
+    """
+
+    def __init__(
+        self, source: RecordSource, runner: JobRunner, patience: Patience, slots: asyncio.Semaphore, *, grace_s: float
+    ) -> None:
+        self._source = source
+        self._runner = runner
+        self._patience = patience
+        self._slots = slots
+        self._grace_s = grace_s
+        self._jobs: dict[Partition, RunningJob] = {}
+        self._epoch = 0
+        self._in_doubt = False
+        self._draining = asyncio.Event()
+
+    def drain(self) -> None:
+        """Take no more records; `run` returns when the running jobs are done or the grace is over."""
+        self._draining.set()
+
+    def on_revoked(self) -> None:
+        """A rebalance began: nothing is committed until it is settled."""
+        self._in_doubt = True
+
+    def on_assigned(self, partitions: frozenset[Partition]) -> None:
+        """A rebalance is settled: go on with the jobs that stayed, give back those that were lost."""
+        self._epoch += 1
+        self._in_doubt = False
+        for partition, job in list(self._jobs.items()):
+            if partition not in partitions:
+                log.info("partition lost, job given back", topic=partition.topic, partition=partition.number)
+                job.task.cancel()
+                del self._jobs[partition]
+        self._source.pause(self._jobs)  # a rebalance forgets every pause
+        log.info("partitions assigned", partitions=sorted(p.number for p in partitions), kept_jobs=len(self._jobs))
+
+    async def run(self) -> None:
+        """Work until drained."""
+        await self._start()
+        try:
+            while not self._draining.is_set():
+                await self._turn()
+            await self._finish_within_grace()
+        finally:
+            await self._give_back()
+            await self._source.stop()
+
+    async def _start(self) -> None:
+        starting = asyncio.ensure_future(self._patience.outlast(self._source.start, self))
+        drained = asyncio.ensure_future(self._draining.wait())
+        await asyncio.wait({starting, drained}, return_when=asyncio.FIRST_COMPLETED)
+        drained.cancel()
+        if not starting.done():
+            starting.cancel()
+            return
+        starting.result()
+
+    async def _turn(self) -> None:
+        await self._commit_finished()
+        self._set_pauses()
+        try:
+            record = await self._source.poll(POLL_S)
+        except ServiceAway as error:
+            log.warning("polling failed, trying again", code=error.code, message=error.message)
+            await asyncio.sleep(POLL_S)
+            return
+        if record is not None:
+            self._take(record)
+
+    def _set_pauses(self) -> None:
+        assigned = self._source.assigned()
+        if self._slots.locked() or self._patience.away or self._draining.is_set():
+            self._source.pause(assigned)
+        else:
+            self._source.resume(assigned - self._jobs.keys())
+
+    def _take(self, record: Record) -> None:
+        partition = Partition(record.topic, record.partition)
+        if partition in self._jobs or self._slots.locked() or self._draining.is_set():
+            # fetched before the pause took hold: take it again later
+            self._source.pause([partition])
+            self._source.seek(partition, record.offset)
+            return
+        self._source.pause([partition])
+        task = asyncio.create_task(self._runner.run(record), name=f"job-{partition.number}-{record.offset}")
+        self._jobs[partition] = RunningJob(record, self._epoch, task)
+
+    async def _commit_finished(self) -> None:
+        for job in [job for job in self._jobs.values() if job.task.done()]:
+            if self._in_doubt:
+                return
+            await self._commit(job)
+
+    async def _commit(self, job: RunningJob) -> None:
+        partition, offset = job.partition, job.record.offset
+        if (error := _error_of(job.task)) is not None:
+            log.error("job ended without an outcome, taking its record again", error=repr(error)[:300])
+            self._release(job, next_offset=offset)
+            return
+        try:
+            outcome = await self._commit_if_ours(job)
+        except ServiceAway as away:
+            log.warning("commit failed, trying again", code=away.code, message=away.message)
+            return
+        if outcome is CommitOutcome.UNKNOWN:
+            return
+        if outcome is CommitOutcome.LOST:
+            log.info("partition lost before the commit, its new owner will answer again", partition=partition.number)
+        self._release(job, next_offset=offset + 1)
+
+    async def _commit_if_ours(self, job: RunningJob) -> CommitOutcome:
+        """Commit; after a rebalance only if nobody has gone past this record meanwhile."""
+        partition, offset = job.partition, job.record.offset
+        if job.epoch != self._epoch:
+            committed = await self._source.committed(partition)
+            if committed is not None and committed > offset:
+                return CommitOutcome.LOST
+        if self._jobs.get(partition) is not job:
+            return CommitOutcome.LOST
+        return await self._source.commit(partition, offset + 1)
+
+    def _release(self, job: RunningJob, *, next_offset: int) -> None:
+        partition = job.partition
+        if self._jobs.get(partition) is not job:
+            return  # lost in a rebalance while the commit was under way
+        del self._jobs[partition]
+        if job.epoch != self._epoch or _error_of(job.task) is not None:
+            self._source.seek(partition, next_offset)
+
+    async def _finish_within_grace(self) -> None:
+        if self._jobs:
+            log.info("draining", jobs=len(self._jobs), grace_s=self._grace_s)
+        deadline_s = asyncio.get_running_loop().time() + self._grace_s
+        while self._jobs and asyncio.get_running_loop().time() < deadline_s:
+            await self._turn()
+
+    async def _give_back(self) -> None:
+        tasks = [job.task for job in self._jobs.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            log.info("jobs given back", jobs=len(tasks))
+
+
+def _error_of(task: asyncio.Task[None]) -> BaseException | None:
+    if task.cancelled():
+        return asyncio.CancelledError()
+    return task.exception()

@@ -1,0 +1,56 @@
+"""Waiting for services that are away: nothing is counted, nothing is lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import structlog
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
+
+from mistudio_worker.errors import ServiceAway
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tenacity import RetryCallState
+
+P = ParamSpec("P")
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class Patience:
+    """Repeats calls until the service behind them answers.
+
+    Attributes:
+        away: code -> message of the services that do not answer now; the loop takes no new records then.
+    """
+
+    def __init__(self, wait_max_s: float = 30.0) -> None:
+        self.away: dict[str, str] = {}
+        self._wait = wait_random_exponential(multiplier=0.5, max=wait_max_s)
+
+    async def outlast(self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `call(*args, **kwargs)` returns, repeating it for as long as it raises `ServiceAway`.
+
+        Any other error passes through at once. Cancelling ends the wait.
+        """
+        mine: set[str] = set()
+
+        def remember(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            if isinstance(error, ServiceAway):
+                mine.add(error.code)
+                if error.code not in self.away:
+                    log.warning("service away", code=error.code, message=error.message, hint=error.hint)
+                self.away[error.code] = error.message
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(ServiceAway), wait=self._wait, before_sleep=remember, reraise=True
+        )
+        try:
+            return await retrying(call, *args, **kwargs)
+        finally:
+            for code in mine:
+                if self.away.pop(code, None):
+                    log.info("service answers again", code=code)
