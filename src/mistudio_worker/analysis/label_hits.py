@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
+from mistudio_worker.analysis.execution import Execution, map_tiles, spans
 from mistudio_worker.analysis.terms import build_term_table
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ texts do not match everything."""
 SHORT_TEXT_WORDS = 20
 """A text of at most so many words needs one word less of a label, though never less than one."""
 BLOCK_TEXTS = 1024
+UTF8_BYTES = 4
+"""Most bytes of a character in Arrow's memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,9 @@ class LabelHits:
         return tuple(self.entry_names[start + i] for i in order if counts[start + i])
 
 
-def build_label_hits(texts: Sequence[str], table: TermTable, taxonomy: Taxonomy) -> LabelHits:
+def build_label_hits(
+    texts: Sequence[str], table: TermTable, taxonomy: Taxonomy, execution: Execution | None = None
+) -> LabelHits:
     """Match every text with every label.
 
     A text matches a label where one of its patterns is found, or where it holds
@@ -72,8 +77,9 @@ def build_label_hits(texts: Sequence[str], table: TermTable, taxonomy: Taxonomy)
         texts: n texts without lone surrogates.
         table: their terms.
         taxonomy: checked labels.
+        execution: threads for the patterns; one where left out. The result is the same for any.
     """
-    finder = _Finder(texts, table)
+    finder = _Finder(texts, table, execution or Execution())
     names = [w for label in taxonomy.labels for w in (*label.words, *(name for name, _ in label.patterns))]
     sizes = [len(label.words) + len(label.patterns) for label in taxonomy.labels]
     offsets = (0, *np.cumsum(sizes, dtype=np.int64).tolist())
@@ -104,8 +110,9 @@ def _labels(
 class _Finder:
     """Looks entries up; same words and patterns of several labels are searched once."""
 
-    def __init__(self, texts: Sequence[str], table: TermTable) -> None:
+    def __init__(self, texts: Sequence[str], table: TermTable, execution: Execution) -> None:
         self._texts = texts
+        self._execution = execution
         self._seen: dict[int, str] = {}
         self._numbers = {term: number for number, term in enumerate(table.terms)}
         cells = (np.ones(table.ids.size, dtype=np.int8), table.ids, table.offsets)
@@ -122,12 +129,19 @@ class _Finder:
         ]
 
     def _patterns(self, expressions: Iterable[str]) -> dict[str, NDArray[np.int64]]:
-        found: dict[str, list[NDArray[np.int64]]] = {e: [np.empty(0, dtype=np.int64)] for e in expressions}
-        for start in range(0, len(self._texts), BLOCK_TEXTS):
-            block = pa.array(self._texts[start : start + BLOCK_TEXTS], pa.large_string())
-            for expression, rows in found.items():
-                rows.append(start + _matching(block, expression))
-        return {expression: np.concatenate(rows) for expression, rows in found.items()}
+        tiles = spans(len(self._texts), BLOCK_TEXTS)
+        wanted = list(expressions)
+        largest = max((sum(map(len, self._texts[start:end])) for start, end in tiles), default=0)
+        found = [[np.empty(0, dtype=np.int64)] for _ in wanted]
+
+        def match(tile: tuple[int, int]) -> list[NDArray[np.int64]]:
+            block = pa.array(self._texts[tile[0] : tile[1]], pa.large_string())
+            return [tile[0] + _matching(block, expression) for expression in wanted]
+
+        for rows in map_tiles(match, tiles, self._execution, tile_bytes=UTF8_BYTES * largest) if tiles else ():
+            for mine, more in zip(found, rows, strict=True):
+                mine.append(more)
+        return {expression: np.concatenate(mine) for expression, mine in zip(wanted, found, strict=True)}
 
     def _words(self, words: list[str]) -> dict[str, NDArray[np.int64]]:
         parts = build_term_table(words)

@@ -6,6 +6,8 @@ import time
 import numpy as np
 import pytest
 
+from mistudio_worker.analysis import label_hits
+from mistudio_worker.analysis.execution import Execution
 from mistudio_worker.analysis.label_hits import LabelHits, build_label_hits
 from mistudio_worker.analysis.labels import FeatureLabels, judge_labels
 from mistudio_worker.analysis.taxonomy import Taxonomy, default_taxonomy
@@ -154,3 +156,20 @@ def test_a_hostile_pattern_takes_linear_time() -> None:
     started = time.monotonic()
     assert not hits_of(["a" * 100_000], rules).labels.any()
     assert time.monotonic() - started < 5.0
+
+
+def test_threads_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The matches are the same for any number of threads and any size of the blocks."""
+    texts = [f"use {i} hours, a day and a week; {{}}" if i % 3 else f"{i}: why? GET /x" for i in range(50)]
+    whole = build_label_hits(texts, build_term_table(texts), default_taxonomy())
+    monkeypatch.setattr(label_hits, "BLOCK_TEXTS", 7)
+    parts = build_label_hits(texts, build_term_table(texts), default_taxonomy(), Execution(threads=3))
+    np.testing.assert_array_equal(parts.labels, whole.labels)
+    np.testing.assert_array_equal(parts.entries.toarray(), whole.entries.toarray())
+
+
+def test_an_empty_corpus_has_no_hits() -> None:
+    """Without texts there is nothing to match, and no rate to divide."""
+    hits = hits_of([])
+    assert hits.labels.shape == (0, 4)
+    assert hits.corpus_rates.tolist() == [0.0] * 4
