@@ -1,8 +1,9 @@
 """Outlive the owner of a stack just long enough to leave nothing behind.
 
 Started by `process.Keeper` with a pipe on standard input. Each line names something to put away: `group PGID`,
-`directory PATH` or `file PATH`; `ended PGID` takes a group back. When the pipe ends or the owner is no longer the parent, whatever ended it (a return,
-an exception, SIGTERM, SIGKILL), the groups are killed, then the paths removed: one way out for every kind of end.
+`directory PATH` or `file PATH`; `ended PGID` takes a group back. When the pipe ends or the owner is no longer the
+parent, whatever ended it (a return, an exception, SIGTERM, SIGKILL), the groups are killed, then the paths removed: one
+way out for every kind of end.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Keeper:
         )
 
     def put_away(self, kind: str, value: object) -> None:
-        """Name something to put away at the end: a process `group`, a `directory` or a `file`; or a group that `ended`."""
+        """Name what to put away at the end, a process `group`, a `directory` or a `file`; or a group that `ended`."""
         pipe = self._process.stdin
         if pipe is None:
             raise StackError("the keeper was started without its pipe")
