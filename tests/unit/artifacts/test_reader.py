@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from support.broken_runs import BROKEN_RUNS
-from support.runs import TOKEN, make_run, save_run, write_run
+from support.runs import TOKEN, RunContents, make_run, save_run, write_run
 
 from mistudio_worker.artifacts import Limits, find_run, read_training_run
 from mistudio_worker.errors import MistudioError, NotYetThere, RefusedInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REFUSED = sorted(name for name, kind in BROKEN_RUNS.items() if kind.expect == "refuse")
 READ = sorted(name for name, kind in BROKEN_RUNS.items() if kind.expect != "refuse")
@@ -134,7 +138,7 @@ def test_empty_matrices_are_refused(tmp_path: Path) -> None:
 
 def test_entries_of_other_types_are_refused(tmp_path: Path) -> None:
     """Counts that are no integers, a state that is no dict and missing entries are each named."""
-    changes = {
+    changes: dict[str, Callable[[RunContents], object]] = {
         "feature_count is a str": lambda run: run.activations.update(feature_count="24"),
         "hidden_dim in sae_model.pt is a float": lambda run: run.sae.update(hidden_dim=24.0),
         "hidden_dim of sae_model.pt: 25": lambda run: run.sae.update(hidden_dim=25),
