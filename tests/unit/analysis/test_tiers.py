@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from support.memory_runs import blocks
+
+from mistudio_worker.analysis.execution import Execution
+from mistudio_worker.analysis.positives import gather
+from mistudio_worker.analysis.tiers import flags_of, quality_level, quality_tier, raise_flags
+
+
+def flags_of_column(column: object, texts: list[str] | None = None, duplicates: float = 0.0) -> dict[str, float]:
+    """Flags of one feature."""
+    cells = np.asarray(column, dtype=np.float64)[:, None]
+    found, _ = gather(blocks(cells), (), Execution())
+    return flags_of(raise_flags(found, texts or ["x"] * len(cells), np.array([duplicates])), 0)
+
+
+@pytest.mark.parametrize(
+    ("score", "tier", "level"),
+    [
+        (1.0, "excellent", "high"),
+        (0.8, "excellent", "high"),
+        (0.7, "good", "high"),
+        (0.6, "good", "medium"),
+        (0.4, "fair", "medium"),
+        (0.399, "poor", "low"),
+    ],
+)
+def test_thresholds_belong_to_the_better_side(score: float, tier: str, level: str) -> None:
+    """Tiers and levels as published."""
+    assert (quality_tier(score, 5, invalid=False), quality_level(score)) == (tier, level)
+
+
+def test_what_comes_before_the_score() -> None:
+    """Invalid before dead before insufficient."""
+    assert quality_tier(0.9, 0, invalid=True) == "invalid"
+    assert quality_tier(0.9, 0, invalid=False) == "dead"
+    assert quality_tier(0.9, 4, invalid=False) == "insufficient"
+
+
+def test_dense_and_duplicates_carry_their_figure() -> None:
+    """Half of the texts, half of the top texts."""
+    assert flags_of_column([1, 2, 0, 0], duplicates=0.5) == {"dense": 0.5, "duplicate_driven": 0.5}
+    assert flags_of_column([1, 0, 0, 0], duplicates=0.49) == {}
+
+
+def test_length_driven_needs_positives_and_corpus() -> None:
+    """The longer the text, the stronger; fails when the silent texts are as long."""
+    column = np.r_[np.zeros(30), np.arange(1, 31)]
+    short_silent = ["x"] * 30 + ["x" * (10 + i) for i in range(30)]
+    flags = flags_of_column(column, short_silent)
+    assert flags["length_driven"] == pytest.approx(1.0)
+    long_silent = ["x" * 500] * 30 + ["x" * (10 + i) for i in range(30)]
+    assert "length_driven" not in flags_of_column(column, long_silent)
+
+
+def test_length_correlation_equals_the_definition() -> None:
+    """Over all texts, with mid-ranks for the zeros, as the Pearson correlation of ranks."""
+    random = np.random.default_rng(9)
+    lengths = random.integers(5, 60, size=200)
+    column = np.maximum(lengths + random.normal(size=200) * 8 - 25, 0).astype(np.float32)
+    figure = flags_of_column(column, ["x" * int(length) for length in lengths])["length_driven"]
+    fires = column > 0
+    expected = [spearmanr(column, lengths).statistic, spearmanr(column[fires], lengths[fires]).statistic]
+    assert figure == pytest.approx(min(expected))
+
+
+def test_two_groups_of_strengths_are_bimodal() -> None:
+    """Strengths around 0.01 and 10 are two groups; one log-normal group is not."""
+    noise = np.exp(np.random.default_rng(10).normal(size=120) * 0.2)
+    assert flags_of_column(noise * np.repeat([0.01, 10.0], 60))["bimodal"] > 0.9
+    assert "bimodal" not in flags_of_column(noise)
