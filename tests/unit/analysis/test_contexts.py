@@ -34,6 +34,12 @@ def test_the_densest_cluster_is_shown() -> None:
     assert window.endswith("…")
 
 
+def test_the_earliest_of_equal_clusters_is_shown() -> None:
+    """Equal clusters are ranked by their place in the text."""
+    window = context_window(f"{FILLER} first heron {FILLER} second heron {FILLER}", ["heron"])
+    assert "first heron" in window
+
+
 def test_keywords_are_whole_words() -> None:
     """A keyword inside another word is no occurrence."""
     window = context_window(f"{FILLER} reuse house {FILLER} we use it {FILLER}", ["use"])

@@ -7,7 +7,14 @@ import pytest
 from scipy.stats import hypergeom
 
 from mistudio_worker.analysis.kernels.term_counts import log_tail
-from mistudio_worker.analysis.keywords import FAMILY_WISE_ERROR, PRIOR_SHARE, default_stop_words, find_keywords
+from mistudio_worker.analysis.keywords import (
+    FAMILY_WISE_ERROR,
+    PRIOR_SHARE,
+    _Finds,
+    _holm,
+    default_stop_words,
+    find_keywords,
+)
 from mistudio_worker.analysis.terms import build_term_table
 from mistudio_worker.analysis.top_examples import TopExamples
 
@@ -96,3 +103,16 @@ def test_stop_words_are_case_folded() -> None:
     words = default_stop_words()
     assert "the" in words
     assert all(w == w.casefold() for w in words)
+
+
+def test_p_values_are_adjusted_by_holm() -> None:
+    """Each p-value is multiplied by the hypotheses still standing, and never below a smaller one's."""
+    p = np.array([0.002, 0.001, 0.0021, 0.5, 0.001])
+    finds = _Finds(
+        np.array([0, 0, 0, 0, 1], dtype=np.int32),
+        np.arange(5, dtype=np.int32),
+        np.full(5, 2, dtype=np.int32),
+        np.log(p),
+    )
+    adjusted = _holm(finds, np.array([10, 10, 10, 10, 4]))
+    np.testing.assert_allclose(adjusted, [0.018, 0.01, 0.018, 1.0, 0.004], rtol=1e-12)
