@@ -14,7 +14,7 @@ from mistudio_worker.domain.training_run import TrainingMetadata
 
 def said(metadata: TrainingMetadata) -> tuple[str, ...]:
     """Disagreements of a run of 4 texts: rates 0.5 and 0.25, means 1 and 0.5, maxima 3 and 2; the third invalid."""
-    run = run_of([[1, 2, np.nan], [3, 0, 0], [0, 0, 0], [0, 0, 0]])
+    run = run_of(np.array([[1, 2, np.nan], [3, 0, 0], [0, 0, 0], [0, 0, 0]]))
     run = replace(run, metadata=metadata, invalid_features=(2,))
     return disagreements(run, compute_statistics(*gather(run.features, (2,), Execution())))
 

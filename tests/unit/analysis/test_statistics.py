@@ -24,7 +24,7 @@ def table_of(columns: ArrayLike, invalid: tuple[int, ...] = ()) -> StatisticsTab
 def test_a_feature_worked_by_hand() -> None:
     """The activations 0, 1, 3, 0: mean 1, variance 1.5, M3/n 1.5, M4/n 4.5."""
     record = statistics_record(table_of([[0], [1], [3], [0]]), 0)
-    assert (record.mean, record.variance, record.std) == (1.0, 1.5, pytest.approx(1.5**0.5))
+    assert (record.mean, record.variance, record.std) == pytest.approx((1.0, 1.5, 1.5**0.5))
     assert record.skew == pytest.approx(1.5 / 1.5**1.5)
     assert record.kurtosis == pytest.approx(4.5 / 1.5**2 - 3)
     assert (record.min, record.max, record.positives, record.density, record.frequency) == (0.0, 3.0, 2, 0.5, 0.5)
