@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BAR_COLUMNS = 40
 LISTED_CATEGORIES = 12
 _SCORES = (
-    "Coherence, 0 to 1: how alike the texts are that drive a feature; a high one stands for one clear idea.",
+    "Coherence, 0 to 1: how alike the texts are that drive a feature; high stands for one clear idea.",
     "Keywords are over-represented in the top texts beyond chance (adjusted p at most 0.01).",
 )
 _TIER_NOTES: Mapping[str, str] = {
