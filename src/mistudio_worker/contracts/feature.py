@@ -58,9 +58,7 @@ class KeywordStatisticV1(WireModel):
     """A term that stands out in the top texts."""
 
     keyword: str
-    log_odds: float = Field(
-        description="log-odds ratio, informative Dirichlet prior, top texts against the rest"
-    )
+    log_odds: float = Field(description="log-odds ratio, informative Dirichlet prior, top texts against the rest")
     z: float = Field(gt=0, description="log_odds over its standard error")
     p_value: Share = Field(description="family-wise adjusted (Holm)")
     top_texts: Count = Field(description="top texts that hold it")
