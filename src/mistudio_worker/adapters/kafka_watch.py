@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from mistudio_worker.errors import ServiceAway
@@ -28,19 +28,20 @@ class KafkaWatch:
         self._bootstrap_servers = bootstrap_servers
         self._topics = topics
         self._limit_s = limit_s
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
+        self._consumer = AIOKafkaConsumer(
+            *topics, bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="latest"
+        )
 
     async def __aenter__(self) -> KafkaWatch:
-        """Connect and remember where the topics end."""
+        """Connect and remember where the topics end.
+
+        Raises:
+            ServiceAway: the broker does not answer, or has none of the topics.
+        """
         try:
             async with asyncio.timeout(self._limit_s):
                 await self._consumer.start()
-                await self._consumer.topics()
-                found = [
-                    TopicPartition(t, p) for t in self._topics for p in self._consumer.partitions_for_topic(t) or ()
-                ]
-                self._consumer.assign(found)
-                for partition, end in (await self._consumer.end_offsets(found)).items() if found else ():
+                for partition, end in (await self._consumer.end_offsets(self._consumer.assignment())).items():
                     self._consumer.seek(partition, end)
         except (KafkaError, ConnectionError, TimeoutError) as error:
             await self._consumer.stop()
