@@ -13,10 +13,12 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,10 +34,15 @@ if TYPE_CHECKING:
 COMMAND = Path(sysconfig.get_path("scripts")) / "mistudio-worker"
 RUN = ROOT / "examples" / "run"
 OUT = ROOT / ".demo"
-SHOWN = 12
+WORKER_SETTINGS = {"MISTUDIO_HTTP__PORT": "0", "MISTUDIO_LOG__FORMAT": "json"}
+SHOWN = 15
+A_CATEGORY = 3
+WIDTH_LEAST = 110
 PARTIAL = 3
 """Exit code of `submit --wait` for a job that is done with gaps."""
 console = Console()
+if not console.is_terminal:
+    console = Console(width=WIDTH_LEAST)
 
 
 def main() -> int:
@@ -46,15 +53,22 @@ def main() -> int:
     try:
         with EmbeddedStack() as stack:
             console.print(f"[green]✓[/] Kafka and S3 are up ({time.monotonic() - began:.1f} s)")
-            environment = {**os.environ, **stack.environment(), "MISTUDIO_HTTP__PORT": "0"}
+            environment = {
+                **os.environ,
+                **stack.environment(),
+                "MISTUDIO_HTTP__PORT": "0",
+                "MISTUDIO_LOG__FORMAT": "json",
+            }
             make_places(stack.environment())
             with stack.beside(worker(environment), grace_s=20) as running:
+                running.wait_until(lambda: "worker ready" in running.log_tail())
+                console.print(f"[green]✓[/] A worker is ready ({time.monotonic() - began:.1f} s)")
                 job_s = run_job(environment, running)
     except StackError as error:
         console.print(f"[red]✗[/] {error}", highlight=False)
         return 5
     show(OUT)
-    console.print(f"The job took {job_s:.1f} s, all of the demo {time.monotonic() - began:.1f} s.")
+    console.print(f"The job took the worker {job_s:.1f} s, all of the demo {time.monotonic() - began:.1f} s.")
     return 0
 
 
@@ -67,39 +81,58 @@ def run_job(environment: Mapping[str, str], running: Server) -> float:
     """Submit the example run, wait for its find-complete, and fetch the exports.
 
     Returns:
-        Seconds from the submit to the find-complete.
+        Seconds that the worker took for the job.
 
     Raises:
         StackError: The job failed; the end of the worker's log is in the message.
     """
     job = next((RUN / "models").iterdir()).name
-    began = time.monotonic()
     console.print(f"[bold]training-complete[/] {job}")
     submitted = subprocess.run([COMMAND, "submit", RUN, "--wait"], env=dict(environment), check=False)
-    job_s = time.monotonic() - began
     if submitted.returncode not in {0, PARTIAL}:
         raise StackError(f"the job failed. The end of the worker's log:\n{running.log_tail()}")
     subprocess.run([COMMAND, "fetch", job, "--out", OUT], env=dict(environment), check=True, stdout=subprocess.DEVNULL)
-    return job_s
+    return logged_duration_s(running)
+
+
+def logged_duration_s(running: Server) -> float:
+    """What the worker's own canonical line of the job says."""
+    lines = [json.loads(line) for line in running.log_tail().splitlines() if line.startswith("{")]
+    (duration_s,) = (line["duration_s"] for line in lines if line["event"] == "job")
+    return float(duration_s)
 
 
 def show(out: Path) -> None:
     """Print the best features, and where the exports lie."""
     (complete,) = out.glob("results/*/*_complete_results.json")
-    results = json.loads(complete.read_text())
-    features = sorted(results["features"], key=lambda feature: -feature["coherence_score"])
-    table = Table(title=f"The {SHOWN} most coherent of {len(features)} features", title_justify="left")
-    for heading in ("feature", "score", "tier", "category", "keywords", "an example"):
-        table.add_column(heading, overflow="fold")
-    for feature in features[:SHOWN]:
+    features = json.loads(complete.read_text())["features"]
+    table = Table(
+        title=f"The most coherent of {len(features)} features, {A_CATEGORY} of a category", title_justify="left"
+    )
+    for heading in ("feature", "score", "tier", "category"):
+        table.add_column(heading, no_wrap=True)
+    for heading, share in (("keywords", 2), ("the example that it fires on most", 3)):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=share)
+    for feature in best(features):
         table.add_row(*row(feature))
     console.print(table)
     exports = Table(title=f"Exports in {complete.parent.relative_to(ROOT)}", title_justify="left")
-    exports.add_column("file", overflow="fold")
+    exports.add_column("file", no_wrap=True)
     exports.add_column("bytes", justify="right")
     for path in sorted(complete.parent.iterdir()):
         exports.add_row(path.name, f"{path.stat().st_size:,}")
     console.print(exports)
+
+
+def best(features: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The most coherent features, best first, no more than A_CATEGORY of one category."""
+    seen: Counter[str] = Counter()
+    chosen = []
+    for feature in sorted(features, key=lambda feature: -feature["coherence_score"]):
+        seen[feature["pattern_category"]] += 1
+        if seen[feature["pattern_category"]] <= A_CATEGORY:
+            chosen.append(feature)
+    return chosen[:SHOWN]
 
 
 def row(feature: dict[str, Any]) -> list[str]:
@@ -112,9 +145,9 @@ def row(feature: dict[str, Any]) -> list[str]:
         feature["quality_tier"],
         feature["pattern_category"],
         ", ".join(feature["pattern_keywords"][:5]),
-        example[:100],
+        example,
     ]
-    return [cell.replace("[", "\\[") for cell in cells]
+    return [escape(cell) for cell in cells]
 
 
 if __name__ == "__main__":
