@@ -37,12 +37,14 @@ OUT = ROOT / ".demo"
 WORKER_SETTINGS = {"MISTUDIO_HTTP__PORT": "0", "MISTUDIO_LOG__FORMAT": "json"}
 SHOWN = 15
 A_CATEGORY = 3
-WIDTH_LEAST = 110
+WIDTH = 120
+COLUMNS = (("feature", 7), ("score", 5), ("tier", 9), ("category", 15), ("keywords", 26), ("fires most on", 39))
+WORKER_SETTINGS = {"MISTUDIO_HTTP__PORT": "0", "MISTUDIO_LOG__FORMAT": "json"}
 PARTIAL = 3
 """Exit code of `submit --wait` for a job that is done with gaps."""
 console = Console()
 if not console.is_terminal:
-    console = Console(width=WIDTH_LEAST)
+    console = Console(width=WIDTH)
 
 
 def main() -> int:
@@ -53,12 +55,7 @@ def main() -> int:
     try:
         with EmbeddedStack() as stack:
             console.print(f"[green]✓[/] Kafka and S3 are up ({time.monotonic() - began:.1f} s)")
-            environment = {
-                **os.environ,
-                **stack.environment(),
-                "MISTUDIO_HTTP__PORT": "0",
-                "MISTUDIO_LOG__FORMAT": "json",
-            }
+            environment = {**os.environ, **stack.environment(), **WORKER_SETTINGS}
             make_places(stack.environment())
             with stack.beside(worker(environment), grace_s=20) as running:
                 running.wait_until(lambda: "worker ready" in running.log_tail())
@@ -106,13 +103,10 @@ def show(out: Path) -> None:
     """Print the best features, and where the exports lie."""
     (complete,) = out.glob("results/*/*_complete_results.json")
     features = json.loads(complete.read_text())["features"]
-    table = Table(
-        title=f"The most coherent of {len(features)} features, {A_CATEGORY} of a category", title_justify="left"
-    )
-    for heading in ("feature", "score", "tier", "category"):
-        table.add_column(heading, no_wrap=True)
-    for heading, share in (("keywords", 2), ("the example that it fires on most", 3)):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=share)
+    title = f"The most coherent of {len(features)} features, {A_CATEGORY} of a category"
+    table = Table(title=title, title_justify="left")
+    for heading, width in COLUMNS:
+        table.add_column(heading, no_wrap=True, width=width)
     for feature in best(features):
         table.add_row(*row(feature))
     console.print(table)
