@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mistudio_worker.domain.parameters import Parameters
     from mistudio_worker.settings import Settings
     from mistudio_worker.worker.analysis_request import AnalysisOutcome, Progress
+    from mistudio_worker.worker.child import Child
 
 
 def results_directory(out: Path, find_job_id: str) -> Path:
@@ -39,8 +40,11 @@ async def analyze_run_dir(  # noqa: PLR0913 - what the command was given, by nam
     parameters: Parameters,
     settings: Settings,
     on_progress: Callable[[Progress], None],
+    child: Child | None = None,
 ) -> tuple[JobIdentity, AnalysisOutcome, Path]:
     """Analyse a run on disk and lay out its exports; the same bytes as through the worker.
+
+    A `child` that is given is left running, for the next analysis; else one is started and stopped.
 
     Returns:
         The job's names, what came out, and the directory with the exports.
@@ -65,13 +69,19 @@ async def analyze_run_dir(  # noqa: PLR0913 - what the command was given, by nam
             refuse_partial=settings.job.refuse_partial,
             directory=Path(staging),
         )
-        child = bootstrap.make_child(settings)
-        try:
-            outcome = await child.run(request, on_progress)
-        finally:
-            await child.stop()
+        outcome = await _run(child or bootstrap.make_child(settings), request, on_progress, keep=child is not None)
         await asyncio.to_thread(replace_directory, Path(staging), final)
     return identity, outcome, final
+
+
+async def _run(
+    child: Child, request: AnalysisRequest, on_progress: Callable[[Progress], None], *, keep: bool
+) -> AnalysisOutcome:
+    try:
+        return await child.run(request, on_progress)
+    finally:
+        if not keep:
+            await child.stop()
 
 
 def _staging(parent: Path) -> tempfile.TemporaryDirectory[str]:
