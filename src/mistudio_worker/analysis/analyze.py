@@ -101,7 +101,7 @@ def _measure(
     terms = build_term_table(run.texts)
     keywords = find_keywords(terms, top)
     on_progress("categories", 0.2)
-    hits = build_label_hits(run.texts, terms, taxonomy)
+    hits = build_label_hits(run.texts, terms, taxonomy, execution)
     labels = judge_labels(hits, top)
     complexity = score_complexity(terms, hits, top)
     duplicate_shares = near_duplicate_shares(terms, top)
