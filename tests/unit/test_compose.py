@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,13 @@ def locked(name: str) -> set[str]:
 def test_the_image_runs_what_was_tested() -> None:
     """Each version of the runtime lock is that of the lock that the tests are run with."""
     assert locked("requirements-runtime.lock") < locked("requirements.lock")
+
+
+def test_the_image_has_all_that_the_worker_asks_for() -> None:
+    """A dependency that was added to pyproject.toml without `make lock` would be missing only in the image."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = {re.split(r"[^A-Za-z0-9._-]", entry)[0].lower() for entry in project["dependencies"]}
+    assert asked - {pin.partition("==")[0] for pin in locked("requirements-runtime.lock")} == set()
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-runtime.lock"])
