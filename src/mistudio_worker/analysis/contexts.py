@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from functools import lru_cache
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from mistudio_worker.analysis.terms import is_unspaced
@@ -16,8 +13,9 @@ if TYPE_CHECKING:
 LONGEST_CONTEXT = 160
 SEARCHED_CHARACTERS = 20_000
 """Keywords are looked for in the start of a text: models see a few hundred tokens of it at most."""
-MOST_OCCURRENCES = 256
-"""Further occurrences of the keywords in one text are not weighed."""
+BEST_KEYWORDS = 5
+OCCURRENCES_EACH = 8
+"""A window is chosen from so many keywords, and from so many places of each: enough to show why, and bounded."""
 _ELLIPSIS = "…"
 _SLACK = 24
 """A cut moves by at most so many characters to reach a blank; longer words are cut within."""
@@ -55,30 +53,29 @@ def _folded(line: str) -> str:
 
 
 def _occurrences(folded: str, keywords: Sequence[str]) -> list[tuple[int, int, int]]:
-    """Ascending (start, end, keyword) of whole words; the longer one where two overlap."""
-    wanted = tuple(keyword for keyword in keywords if keyword)
-    if not wanted:
-        return []
-    numbers = {keyword: number for number, keyword in enumerate(wanted)}
-    matches = islice(_finder(wanted).finditer(folded), MOST_OCCURRENCES)
-    return [(*match.span(), numbers[match.group()]) for match in matches if not _beside_mark(folded, *match.span())]
+    """Ascending (start, end, keyword) of whole words; the first few of each of the best keywords."""
+    found: list[tuple[int, int, int]] = []
+    for number, keyword in enumerate(keywords[:BEST_KEYWORDS]):
+        at = folded.find(keyword) if keyword else -1
+        most = len(found) + OCCURRENCES_EACH
+        while at >= 0 and len(found) < most:
+            end = at + len(keyword)
+            if _stands_alone(folded, at, end):
+                found.append((at, end, number))
+            at = folded.find(keyword, end)
+    return sorted(found)
 
 
-@lru_cache(maxsize=4)
-def _finder(keywords: tuple[str, ...]) -> re.Pattern[str]:
-    """One pattern for all keywords of a feature, which all of its top texts share."""
-    longest_first = sorted(keywords, key=lambda keyword: (-len(keyword), keyword))
-    return re.compile(
-        "|".join(
-            re.escape(keyword) if is_unspaced(keyword[0]) else rf"(?<!\w){re.escape(keyword)}(?!\w)"
-            for keyword in longest_first
-        )
-    )
+def _stands_alone(folded: str, start: int, end: int) -> bool:
+    if start and _is_word(folded[start - 1]) and not is_unspaced(folded[start]):
+        return False
+    return end == len(folded) or not _is_word(folded[end]) or is_unspaced(folded[start])
 
 
-def _beside_mark(folded: str, start: int, end: int) -> bool:
-    """Whether a combining mark follows, so that the word goes on; a pattern's word characters hold no marks."""
-    return end < len(folded) and not is_unspaced(folded[start]) and unicodedata.category(folded[end])[0] == "M"
+def _is_word(character: str) -> bool:
+    if character.isascii():  # by far the most frequent case, and this is asked for every occurrence
+        return character.isalnum() or character == "_"
+    return character.isalnum() or unicodedata.category(character)[0] == "M"
 
 
 def _cluster(found: list[tuple[int, int, int]]) -> tuple[int, int]:
