@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,14 @@ SOURCE = "/mistudio/worker"
 STRUCTURED_CONTENT_TYPE = "application/cloudevents+json"
 Headers = list[tuple[str, bytes]]
 
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{1,64})?")
+
 
 @dataclass(frozen=True, slots=True)
 class ReceivedEvent:
     """An event as it came: its attributes are checked, its data is not yet.
 
-    `type` is None where the record was plain JSON.
+    `type` is None where the record was plain JSON; `traceparent` where it is not of the form that W3C gives it.
     """
 
     type: str | None
@@ -76,11 +79,12 @@ def encode(  # noqa: PLR0913 - the attributes of a CloudEvent, by name
         "subject": subject,
         "datacontenttype": "application/json",
     }
-    message = to_binary(CloudEvent(attributes, data.model_dump(mode="json")), JSONFormat())
+    # the data is written here: the library would escape every letter outside ASCII, up to three times the bytes
+    message = to_binary(CloudEvent(attributes, None), JSONFormat())
     written: Headers = list(message.headers.items())
     if traceparent is not None:
         written.append(("traceparent", traceparent.encode()))
-    return written, message.value
+    return written, data.model_dump_json().encode()
 
 
 def _from_binary(names: dict[str, bytes], value: bytes) -> Any:
@@ -91,12 +95,11 @@ def _from_binary(names: dict[str, bytes], value: bytes) -> Any:
 
 
 def _received(event: Any, names: dict[str, bytes]) -> ReceivedEvent:
-    traceparent = event.get_extension("traceparent")
     return ReceivedEvent(
         type=event.get_type(),
         id=event.get_id(),
         data=event.get_data(),
-        traceparent=traceparent if isinstance(traceparent, str) else _traceparent(names),
+        traceparent=_traceparent(event.get_extension("traceparent")) or _header_traceparent(names),
     )
 
 
@@ -104,12 +107,16 @@ def _plain(value: bytes, names: dict[str, bytes]) -> ReceivedEvent:
     data = json.loads(value)
     if isinstance(data, dict) and "specversion" in data:
         return _received(from_structured(KafkaMessage({}, None, value), JSONFormat(), CloudEvent), names)
-    return ReceivedEvent(type=None, id=None, data=data, traceparent=_traceparent(names))
+    return ReceivedEvent(type=None, id=None, data=data, traceparent=_header_traceparent(names))
 
 
-def _traceparent(names: dict[str, bytes]) -> str | None:
-    raw = names.get("traceparent")
-    return raw.decode("ascii", "replace")[:128] if raw else None
+def _header_traceparent(names: dict[str, bytes]) -> str | None:
+    return _traceparent(names.get("traceparent", b"").decode("ascii", "replace"))
+
+
+def _traceparent(value: object) -> str | None:
+    """Return it if it can go out again: an outcome must not fail over a field that is news only."""
+    return value if isinstance(value, str) and _TRACEPARENT.fullmatch(value) else None
 
 
 def _malformed(message: str) -> RefusedInput:
