@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from mistudio_worker.worker.ports import Record
 
 ARTIFACT_NAMES = ("feature_activations", "metadata", "sae_model")
+# What stores keep on disk: a longer key is answered with an error that looks like an outage.
+KEY_MAX_BYTES = 1024
+KEY_PART_MAX_BYTES = 255
+_NO_BUCKET = re.compile(r".*(\.\.|\.-|-\.).*|[0-9]+(\.[0-9]+){3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ def read_request(record: Record, *, artifacts_bucket: str) -> TrainingRequest:
     job = check_training_job_id(data.job_id)
     return TrainingRequest(
         training_job_id=job,
-        bucket=data.bucket or artifacts_bucket,
+        bucket=_bucket(data.bucket) if data.bucket else artifacts_bucket,
         artifacts=_artifacts(data, job),
         parameters=Parameters(**data.parameters.model_dump()),
         traceparent=event.traceparent,
@@ -61,7 +66,7 @@ def readable_job_id(record: Record) -> str | None:
     try:
         data = cloud_event.decode(record.headers, record.value).data
         if bucket_notification.is_bucket_notification(data):
-            return bucket_notification.training_completed(data).job_id
+            return check_training_job_id(bucket_notification.training_completed(data).job_id)
         return check_training_job_id(data.get("job_id") if isinstance(data, dict) else None)
     except RefusedInput:
         return None
@@ -105,6 +110,14 @@ def _artifacts(data: TrainingCompletedV1, job: str) -> dict[str, ArtifactRefV1]:
     return {name: _checked(ref) if (ref := given[name]) else ArtifactRefV1(key=usual[name]) for name in ARTIFACT_NAMES}
 
 
+def _bucket(name: str) -> str:
+    if _NO_BUCKET.fullmatch(name):
+        raise RefusedInput(
+            "INVALID_FIELD", f"bucket: {name!r} is no name that S3 gives a bucket", "send the name of the bucket"
+        )
+    return name
+
+
 def _checked(ref: ArtifactRefV1) -> ArtifactRefV1:
     parts = ref.key.split("/")
     if any(part in ("", ".", "..") for part in parts) or any(ord(c) < 0x20 or c == "\\" for c in ref.key):
@@ -112,5 +125,12 @@ def _checked(ref: ArtifactRefV1) -> ArtifactRefV1:
             "UNSAFE_KEY",
             f"object key {ref.key!r:.200} has an empty part, '.', '..', a backslash or a control character",
             "send the plain key of the object in its bucket",
+        )
+    if len(ref.key.encode()) > KEY_MAX_BYTES or any(len(part.encode()) > KEY_PART_MAX_BYTES for part in parts):
+        raise RefusedInput(
+            "UNSAFE_KEY",
+            f"object key {ref.key!r:.200} has {len(ref.key.encode())} bytes; expected at most {KEY_MAX_BYTES}, and "
+            f"{KEY_PART_MAX_BYTES} between two slashes",
+            "give the object a shorter key",
         )
     return ref
