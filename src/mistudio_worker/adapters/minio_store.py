@@ -177,6 +177,10 @@ class MinioStore:
             return True
         if answer.status == 412:
             return False
+        if answer.status == 403:
+            raise self._denied("HTTP 403", bucket)
+        if answer.status == 404:
+            raise self._bucket_missing(bucket)
         raise self._away(f"the conditional PUT of {key!r:.200} was answered with HTTP {answer.status}")
 
     def _remove(self, bucket: str, keys: Sequence[str]) -> None:
@@ -204,17 +208,9 @@ class MinioStore:
             yield
         except S3Error as error:
             if error.code in _DENIED:
-                raise ServiceAway(
-                    "STORE_DENIED",
-                    f"the store at {self._address} refuses the worker: {error.code} on bucket {bucket!r}",
-                    "check MISTUDIO_STORE__ACCESS_KEY, __SECRET_KEY and the policy of that user",
-                ) from error
+                raise self._denied(error.code, bucket) from error
             if error.code == "NoSuchBucket":
-                raise ServiceAway(
-                    "STORE_BUCKET_MISSING",
-                    f"there is no bucket {bucket!r} at {self._address}",
-                    "create it, or correct the setting that names it",
-                ) from error
+                raise self._bucket_missing(bucket) from error
             raise self._away(f"answered with {error.code}") from error
         except (ServerError, InvalidResponseError, MinioException) as error:
             raise self._away(f"gave an answer that cannot be read ({type(error).__name__})") from error
@@ -232,6 +228,20 @@ class MinioStore:
             "STORE_UNAVAILABLE",
             f"the store at {self._address} {what}" if not what.startswith(("the ", "deleting")) else what,
             "check that the store runs and that MISTUDIO_STORE__ENDPOINT names it",
+        )
+
+    def _denied(self, answer: str | None, bucket: str) -> ServiceAway:
+        return ServiceAway(
+            "STORE_DENIED",
+            f"the store at {self._address} refuses the worker: {answer} on bucket {bucket!r}",
+            "check MISTUDIO_STORE__ACCESS_KEY, __SECRET_KEY and the policy of that user",
+        )
+
+    def _bucket_missing(self, bucket: str) -> ServiceAway:
+        return ServiceAway(
+            "STORE_BUCKET_MISSING",
+            f"there is no bucket {bucket!r} at {self._address}",
+            "create it, or correct the setting that names it",
         )
 
     def _truncated(self, info: ObjectInfo, got: int, expected: int) -> ServiceAway:
