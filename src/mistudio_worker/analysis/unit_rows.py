@@ -51,8 +51,8 @@ class UnitRows:
         return self.inverse > 0.0
 
     def tile(self, row: tuple[int, int], column: tuple[int, int], device: str) -> torch.Tensor:
-        """Return unit rows [r, c] as float64; rows without a direction are zero."""
-        cells = self.blocks.rows(*row)[:, column[0] : column[1]].to(torch.float64, copy=True)
+        """Return unit rows [r, c] as float32; rows without a direction are zero."""
+        cells = self.blocks.rows(*row)[:, column[0] : column[1]].to(torch.float32, copy=True)
         return _unit(cells, self.mean[column[0] : column[1]], self.inverse[row[0] : row[1]]).to(device)
 
     def gather(self, texts: NDArray[np.int64], column: tuple[int, int]) -> torch.Tensor:
@@ -119,7 +119,8 @@ def _cells(
 
 def _unit(cells: torch.Tensor, mean: NDArray[np.float64], inverse: NDArray[np.float64]) -> torch.Tensor:
     """Centre and scale rows in place; a product with 0 would keep a NaN, so such rows are set to 0."""
-    cells.sub_(torch.from_numpy(mean)).mul_(torch.from_numpy(inverse)[:, None])
+    centre, scale = torch.from_numpy(mean).to(cells.dtype), torch.from_numpy(inverse).to(cells.dtype)
+    cells.sub_(centre).mul_(scale[:, None])
     if not inverse.all():
         cells[torch.from_numpy(inverse == 0.0)] = 0.0
     return cells
@@ -136,7 +137,7 @@ def _pair_cosines(found: UnitRows, execution: Execution) -> tuple[float, float]:
     def work(column: tuple[int, int]) -> tuple[float, torch.Tensor]:
         total = torch.zeros(column[1] - column[0], dtype=torch.float64)
         for row in spans(found.blocks.shape[0], ROW_TILE):
-            total += found.tile(row, column, "cpu").sum(dim=0)
+            total += found.tile(row, column, "cpu").sum(dim=0, dtype=torch.float64)
         rows = found.gather(sample, column)
         return float(total.square().sum()), rows @ rows.T
 
