@@ -40,6 +40,8 @@ A_CATEGORY = 3
 WIDTH = 120
 COLUMNS = (("feature", 7), ("score", 5), ("tier", 9), ("category", 15), ("keywords", 26), ("fires most on", 39))
 WORKER_SETTINGS = {"MISTUDIO_HTTP__PORT": "0", "MISTUDIO_LOG__FORMAT": "json"}
+WARM_WITHIN_S = 300.0
+"""The first worker on a machine compiles its kernels."""
 PARTIAL = 3
 """Exit code of `submit --wait` for a job that is done with gaps."""
 console = Console()
@@ -58,7 +60,7 @@ def main() -> int:
             environment = {**os.environ, **stack.environment(), **WORKER_SETTINGS}
             make_places(stack.environment())
             with stack.beside(worker(environment), grace_s=20) as running:
-                running.wait_until(lambda: "worker ready" in running.log_tail())
+                running.wait_until(lambda: "worker ready" in running.log_tail(), WARM_WITHIN_S)
                 console.print(f"[green]✓[/] A worker is ready ({time.monotonic() - began:.1f} s)")
                 job_s = run_job(environment, running)
     except StackError as error:

@@ -22,6 +22,7 @@ from mistudio_worker.analysis.taxonomy import Taxonomy, default_taxonomy
 from mistudio_worker.analysis.version import ANALYSIS_VERSION
 from mistudio_worker.artifacts.limits import Limits
 from mistudio_worker.errors import WrongUsage
+from mistudio_worker.settings import unknown_variables
 from mistudio_worker.worker.announcements import Topics
 from mistudio_worker.worker.child import Child, ChildPool
 from mistudio_worker.worker.inputs import InputLimits
@@ -174,6 +175,8 @@ async def run_worker(settings: Settings) -> None:
         ports = WorkerPorts(store, publisher, kafka_source(settings), children, patience)
         loop = wire(settings, ports)
         _drain_on_signal(loop)
+        if unknown := unknown_variables():
+            log.warning("variables that no setting reads", variables=unknown)
         log.info("worker starting", version=mistudio_worker.__version__, analysis=ANALYSIS_VERSION)
         try:
             await children.start()

@@ -5,6 +5,7 @@ A secret may also be read from a file, by `..._FILE` with its path.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -163,6 +164,20 @@ def read_settings() -> Settings:
             f"{variable}: {first['msg']}",
             "correct the variable, docs/reference/settings.md lists all of them",
         ) from None
+
+
+def unknown_variables() -> list[str]:
+    """Return the MISTUDIO_ variables of the environment that no setting reads: most likely misspelt.
+
+    The group HTTP is reserved for the health server.
+    """
+    known = {
+        f"MISTUDIO_{group}__{name}".upper()
+        for group, field in Settings.model_fields.items()
+        for name in getattr(field.annotation, "model_fields", {})
+    }
+    ours = (name for name in os.environ if name.startswith("MISTUDIO_") and not name.startswith("MISTUDIO_HTTP__"))
+    return sorted(name for name in ours if name.upper() not in known)
 
 
 def _secret(value: SecretStr, file: Path | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import tempfile
@@ -15,13 +14,14 @@ import typer
 from mistudio_worker import bootstrap
 from mistudio_worker.commands.exit_codes import ExitCode
 from mistudio_worker.errors import MistudioError
-from mistudio_worker.settings import Settings
+from mistudio_worker.settings import unknown_variables
 from mistudio_worker.worker.result_store import probe_conditional_put
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from mistudio_worker.adapters.kafka_admin import KafkaAdmin, TopicFacts
+    from mistudio_worker.settings import Settings
 
 WEEK_MINUTES = 7 * 24 * 60
 LIBRARIES = ("aiokafka", "minio", "torch", "numpy", "numba", "pyarrow", "pydantic")
@@ -38,7 +38,7 @@ class Finding:
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Yield one finding after another; nothing is changed but a probe object that is removed again."""
-    for finding in (*_environment(settings), _device(settings), _disk(settings)):
+    for finding in (*_environment(), _device(settings), _disk(settings)):
         yield finding
     async for finding in _broker(settings):
         yield finding
@@ -46,8 +46,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
 
 
-def _environment(settings: Settings) -> list[Finding]:
-    del settings
+def _environment() -> list[Finding]:
     versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     unknown = unknown_variables()
     return [
@@ -60,16 +59,6 @@ def _environment(settings: Settings) -> list[Finding]:
             "correct or remove them; docs/reference/settings.md lists all settings" if unknown else None,
         ),
     ]
-
-
-def unknown_variables() -> list[str]:
-    """Return the MISTUDIO_ variables of the environment that no setting reads."""
-    known = {
-        f"MISTUDIO_{group}__{name}".upper()
-        for group, field in Settings.model_fields.items()
-        for name in getattr(field.annotation, "model_fields", {})
-    }
-    return sorted(name for name in os.environ if name.startswith("MISTUDIO_") and name.upper() not in known)
 
 
 def _device(settings: Settings) -> Finding:
