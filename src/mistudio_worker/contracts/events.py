@@ -133,6 +133,6 @@ class FindProgressV1(WireModel):
 
     source_job_id: JobId
     find_job_id: FindJobId | None = None
-    step: str
-    fraction: Fraction = Field(description="of the step")
+    step: str = Field(description="fetch, decode, a measure of the analysis, export, upload")
+    fraction: Fraction = Field(description="how far the fetch, the analysis, the export or the upload is")
     attempt: Count

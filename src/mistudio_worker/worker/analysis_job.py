@@ -58,7 +58,7 @@ def run_analysis(request: AnalysisRequest, report: Callable[[Progress], None]) -
         )
     with _timed(timings, "export"):
         files = write_exports(
-            result, request.directory, on_progress=lambda name, fraction: report(Progress(f"export {name}", fraction))
+            result, request.directory, on_progress=lambda done, total: report(Progress("export", done / total))
         )
     return AnalysisOutcome(
         status=result.status,

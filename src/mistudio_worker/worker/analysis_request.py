@@ -72,7 +72,7 @@ class AnalysisOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an analysis is: `fraction` of `step`, 0 to 1."""
+    """What a job is doing, and how far the analysis, the export or the transfer is, 0 to 1."""
 
     step: str
     fraction: float
