@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +9,8 @@ import typer
 
 from mistudio_worker import bootstrap
 from mistudio_worker.commands.exit_codes import ExitCode
-from mistudio_worker.commands.local_job import replace_directory, results_directory
+from mistudio_worker.commands.local_job import results_directory
+from mistudio_worker.commands.staging import staged
 from mistudio_worker.domain.identity import FIND_JOB_ID
 from mistudio_worker.errors import JobNotFound, RefusedInput
 from mistudio_worker.worker.result_store import list_manifests, read_manifest
@@ -50,11 +49,9 @@ async def fetch_exports(store: ObjectReader, stored: StoredManifest, out: Path) 
         RefusedInput: `EXPORT_DAMAGED`, an object is gone or not what the manifest promises.
     """
     final = results_directory(out, stored.manifest.find_job_id)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=final.parent, ignore_cleanup_errors=True) as staging:
+    with staged(final) as staging:
         for export in stored.manifest.exports:
-            await _fetch(store, stored.bucket, export, Path(staging))
-        await asyncio.to_thread(replace_directory, Path(staging), final)
+            await _fetch(store, stored.bucket, export, staging)
     return final
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mistudio_worker import bootstrap
 from mistudio_worker.analysis.version import ANALYSIS_VERSION
 from mistudio_worker.artifacts.metadata import is_ready, read_timestamp
 from mistudio_worker.artifacts.run_dir import find_run
+from mistudio_worker.commands.staging import staged
 from mistudio_worker.domain.identity import FINGERPRINT_TAIL_BYTES, derive_identity, fingerprint, whole_fingerprint
-from mistudio_worker.errors import NotYetThere, RefusedInput, WrongUsage
+from mistudio_worker.errors import NotYetThere, RefusedInput
 from mistudio_worker.worker.analysis_request import AnalysisRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from mistudio_worker.artifacts.files import ArtifactFiles
     from mistudio_worker.domain.identity import JobIdentity
@@ -56,7 +55,7 @@ async def analyze_run_dir(  # noqa: PLR0913 - what the command was given, by nam
     taxonomy = bootstrap.read_taxonomy(settings)
     identity = await asyncio.to_thread(_identify, files, parameters, bootstrap.taxonomy_sha256(taxonomy), settings)
     final = results_directory(out, identity.find_job_id)
-    with _staging(final.parent) as staging:
+    with staged(final) as staging:
         request = AnalysisRequest(
             files=files,
             identity=identity,
@@ -67,10 +66,9 @@ async def analyze_run_dir(  # noqa: PLR0913 - what the command was given, by nam
             threads=bootstrap.thread_count(settings),
             memory_bytes=bootstrap.working_memory_bytes(settings),
             refuse_partial=settings.job.refuse_partial,
-            directory=Path(staging),
+            directory=staging,
         )
         outcome = await _run(child or bootstrap.make_child(settings), request, on_progress, keep=child is not None)
-        await asyncio.to_thread(replace_directory, Path(staging), final)
     return identity, outcome, final
 
 
@@ -82,26 +80,6 @@ async def _run(
     finally:
         if not keep:
             await child.stop()
-
-
-def _staging(parent: Path) -> tempfile.TemporaryDirectory[str]:
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=".unfinished-", dir=parent, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise WrongUsage(
-            "OUTPUT_NOT_WRITABLE", f"cannot write to {parent}: {error.strerror}", "name another directory with --out"
-        ) from None
-
-
-def replace_directory(staging: Path, final: Path) -> None:
-    """Put the finished exports in place, all at once; an older result of the same job gives way."""
-    ready = staging.with_name(f"{staging.name}-ready")
-    staging.chmod(0o755)
-    staging.rename(ready)
-    if final.exists():
-        shutil.rmtree(final)
-    ready.rename(final)
 
 
 def _identify(files: ArtifactFiles, parameters: Parameters, taxonomy_sha256: str, settings: Settings) -> JobIdentity:

@@ -1,0 +1,54 @@
+"""Output that appears whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mistudio_worker.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def staged(final: Path) -> Iterator[Path]:
+    """Yield a directory to fill: when the block ends it stands at `final`, in the place of an older one.
+
+    After an error nothing is left of it, nor of the parents that were made for it.
+
+    Raises:
+        WrongUsage: `OUTPUT_NOT_WRITABLE`.
+    """
+    made = [parent for parent in final.parents if not parent.exists()]
+    try:
+        with _unfinished(final.parent) as staging:
+            yield Path(staging)
+            _replace(Path(staging), final)
+    except BaseException:
+        for parent in made:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+def _unfinished(parent: Path) -> tempfile.TemporaryDirectory[str]:
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=".unfinished-", dir=parent, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise WrongUsage(
+            "OUTPUT_NOT_WRITABLE", f"cannot write to {parent}: {error.strerror}", "name another directory with --out"
+        ) from None
+
+
+def _replace(staging: Path, final: Path) -> None:
+    ready = staging.with_name(f"{staging.name}-ready")
+    staging.chmod(0o755)
+    staging.rename(ready)
+    if final.exists():
+        shutil.rmtree(final)
+    ready.rename(final)
