@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 import orjson
 
+from mistudio_worker.domain.training_run import TrainingMetadata
 from mistudio_worker.exports.plain import check_exportable
 from mistudio_worker.exports.records import SCHEMA_VERSION, feature_summary, job_metadata, summary_insights
 from mistudio_worker.exports.summary_export import summary_report
@@ -26,7 +28,7 @@ def write_json(result: FindResult, stream: BinaryIO) -> None:
     Raises:
         NotExportable: a figure is NaN or infinite.
     """
-    check_exportable(result)
+    check_exportable(replace(result, metadata=TrainingMetadata()))  # of it `head` has all that is written
     identity = result.identity
     head = {
         "schema_version": SCHEMA_VERSION,
@@ -35,6 +37,7 @@ def write_json(result: FindResult, stream: BinaryIO) -> None:
         "status": result.status,
         "job_metadata": job_metadata(result),
     }
+    check_exportable(head)
     tail = {
         "summary_insights": summary_insights(result),
         "summary_report": summary_report(result),
