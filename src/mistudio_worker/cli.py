@@ -12,7 +12,7 @@ import typer
 from mistudio_worker.commands.exit_codes import ExitCode, code_of, say_error
 from mistudio_worker.domain.parameters import Parameters
 from mistudio_worker.errors import MistudioError
-from mistudio_worker.settings import Settings, read_settings
+from mistudio_worker.settings import Device, Settings, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -59,8 +59,8 @@ def analyze(
     top_k: TopK = 20,
     coherence_threshold: Threshold = 0.4,
     taxonomy: Annotated[Path | None, typer.Option(help="A taxonomy file to use instead of the built-in one.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    threads: Annotated[int | None, typer.Option(help="0: one a processor.")] = None,
+    device: Annotated[Device | None, typer.Option(help="Where the tensor work is done.")] = None,
+    threads: Annotated[int | None, typer.Option(min=0, help="0: one a processor.")] = None,
 ) -> None:
     """Analyse a run on this disk, without broker or store: the same exports, the same bytes."""
     from mistudio_worker.commands.analyze import analyze_command  # noqa: PLC0415

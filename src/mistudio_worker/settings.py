@@ -18,6 +18,7 @@ from mistudio_worker.errors import WrongUsage
 Seconds = Annotated[float, Field(gt=0)]
 Milliseconds = Annotated[int, Field(gt=0)]
 Bytes = Annotated[int, Field(gt=0)]
+Device = Literal["auto", "cpu", "cuda"]
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -118,7 +119,7 @@ class JobSettings(_Group):
 class AnalysisSettings(_Group):
     """The analysing child process."""
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     threads: int = Field(0, ge=0, description="0: as many as there are processors for this process")
     memory_bytes: Bytes | None = Field(
         None, description="the child is ended above it; default: 85 % of the container's limit"
