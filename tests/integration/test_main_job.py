@@ -107,7 +107,9 @@ def test_find_complete_is_what_its_schema_says(place: Place, main_job: MainJob) 
     assert event.header("ce_type") == "io.mistudio.find.completed.v1"
     assert len(event.value or b"") < 256_000
     features = _results(place, event)["features"]
-    over = [f["feature_id"] for f in features if f["coherence_score"] >= event.data["parameters"]["coherence_threshold"]]
+    over = [
+        f["feature_id"] for f in features if f["coherence_score"] >= event.data["parameters"]["coherence_threshold"]
+    ]
     assert event.data["counts"]["features"] == len(features)
     assert event.data["priority_total"] == len(over)
     assert {p["feature_id"] for p in event.data["priority_features"]} <= set(over)

@@ -9,8 +9,9 @@ from mistudio_worker.worker.child import Child
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mistudio_worker.worker.analysis_request import AnalysisOutcome, AnalysisRequest, Progress
     from support.background import BackgroundLoop
+
+    from mistudio_worker.worker.analysis_request import AnalysisOutcome, AnalysisRequest, Progress
 
 
 class WarmChild:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from support.background import BackgroundLoop
 
 from mistudio_worker.contracts.events import TRAINING_COMPLETED_V1
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from embedded.process import Keeper
+    from support.background import BackgroundLoop
     from support.services import Services
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "mistudio-worker"
@@ -187,7 +187,9 @@ class Place:
         """The dead letter of a record, if there is one."""
         place = (str(record.partition), str(record.offset))
         letters = self.records(self.topics.dead_letter)
-        return next((s for s in letters if (s.header("original-partition"), s.header("original-offset")) == place), None)
+        return next(
+            (s for s in letters if (s.header("original-partition"), s.header("original-offset")) == place), None
+        )
 
     def wait_for_letter(self, record: Seen, within_s: float = OUTCOME_WITHIN_S) -> Seen:
         """Wait for the dead letter of a record."""
