@@ -39,11 +39,13 @@ class KafkaPublisher:
         """See `Publisher`."""
         if _size(message) > self._max_message_bytes:
             raise self._too_large(message)
+        # aiokafka refuses a record without key and value, which other clients may well have written
+        value = b"" if message.key is None and message.value is None else message.value
         try:
             async with asyncio.timeout(self._publish_timeout_s):
                 producer = await self._connected()
                 acknowledged = await producer.send(
-                    message.topic, value=message.value, key=message.key, headers=list(message.headers)
+                    message.topic, value=value, key=message.key, headers=list(message.headers)
                 )
                 # shielded: the batch is the producer's, an answer that comes late harms nobody
                 await asyncio.shield(acknowledged)

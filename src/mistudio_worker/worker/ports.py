@@ -127,6 +127,8 @@ class Publisher(Protocol):
     async def publish(self, message: Message) -> None:
         """Return when all in-sync replicas have acknowledged the message.
 
+        One without key and value may arrive with an empty value.
+
         Raises:
             MistudioError: `MESSAGE_TOO_LARGE`, the topic does not take a message of this size.
         """
