@@ -89,8 +89,8 @@ class WorkerLoop:
 
     async def run(self) -> None:
         """Work until drained."""
-        await self._start()
         try:
+            await self._start()
             while not self._draining.is_set():
                 await self._turn()
             await self._finish_within_grace()
@@ -101,12 +101,14 @@ class WorkerLoop:
     async def _start(self) -> None:
         starting = asyncio.ensure_future(self._patience.outlast(self._source.start, self))
         drained = asyncio.ensure_future(self._draining.wait())
-        await asyncio.wait({starting, drained}, return_when=asyncio.FIRST_COMPLETED)
-        drained.cancel()
-        if not starting.done():
+        try:
+            await asyncio.wait({starting, drained}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+        finally:
             starting.cancel()
-            return
-        starting.result()
+            drained.cancel()
+            await asyncio.gather(starting, drained, return_exceptions=True)
 
     async def _turn(self) -> None:
         await self._commit_finished()
