@@ -133,8 +133,9 @@ class RecordSourceContract:
         async with joined(first, second, heard_by_second):
             assert first.assigned() | second.assigned() == case.all
             assert heard.revoked >= 1
-            assert heard.assigned[-1] == first.assigned()
-            assert heard_by_second.assigned[-1] == second.assigned()
+            # a member is told just after it is so
+            await until(lambda: heard.assigned[-1] == first.assigned())
+            await until(lambda: heard_by_second.assigned[-1] == second.assigned())
         await second.stop()
         async with polling(first):
             await until(lambda: first.assigned() == case.all)
