@@ -61,7 +61,7 @@ class Child:
         async with self._turn:
             connection = await self._ensure_warm()
             try:
-                await asyncio.to_thread(connection.send, request)
+                await self._send(connection, request)
                 return await self._converse(on_progress)
             except BaseException as error:
                 if not _ended_in_order(error):
@@ -71,6 +71,12 @@ class Child:
     async def stop(self) -> None:
         """End the process."""
         await self._kill()
+
+    async def _send(self, connection: Connection, request: AnalysisRequest) -> None:
+        try:
+            await asyncio.to_thread(connection.send, request)
+        except OSError as error:  # it died just now, between two requests
+            raise self._death() from error
 
     async def _converse(self, on_progress: Callable[[Progress], None]) -> AnalysisOutcome:
         watchdog = asyncio.create_task(self._watch_memory())
@@ -91,10 +97,12 @@ class Child:
     ) -> AnalysisOutcome:
         while True:
             message = asyncio.ensure_future(self._inbox.get())
-            await asyncio.wait({message, watchdog}, return_when=asyncio.FIRST_COMPLETED)
-            if not message.done():
+            try:
+                await asyncio.wait({message, watchdog}, return_when=asyncio.FIRST_COMPLETED)
+                if not message.done():
+                    raise watchdog.result()
+            finally:
                 message.cancel()
-                raise watchdog.result()
             match message.result():
                 case Progress() as progress:
                     on_progress(progress)
@@ -134,6 +142,8 @@ class Child:
         self._spawn(asyncio.get_running_loop(), self._inbox)
         try:
             first = await asyncio.wait_for(self._inbox.get(), START_LIMIT_S)
+        except TimeoutError:
+            first = None
         except BaseException:
             await self._kill()
             raise
@@ -141,7 +151,7 @@ class Child:
             await self._kill()
             raise ChildFailed(
                 "CHILD_START_FAILED",
-                "the analysing process ended before it was ready",
+                f"the analysing process ended before it was ready, or was not ready after {START_LIMIT_S:.0f} s",
                 "look at the worker's log for its traceback",
             )
         return self._connection
