@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import structlog
@@ -138,10 +138,8 @@ def taxonomy_sha256(content: bytes | None) -> str:
 
 def analysis_limits(settings: Settings) -> Limits:
     """Return what is read at most of artifacts."""
-    analysis = settings.analysis
-    return Limits(
-        max_texts=analysis.max_texts, max_features=analysis.max_features, max_metadata_bytes=analysis.max_metadata_bytes
-    )
+    given = settings.analysis.model_dump(include={field.name for field in fields(Limits)})
+    return Limits(**given)
 
 
 def thread_count(settings: Settings) -> int:

@@ -112,7 +112,9 @@ class JobSettings(_Group):
     )
     disk_bytes: Bytes = Field(64 * GIB, description="largest sum of artifacts that is fetched for one job")
     refuse_partial: bool = Field(False, description="dead-letter a run with gaps instead of analysing the rest")
-    progress_interval_s: Seconds = Field(1.0, description="at most one progress event a job in this time")
+    progress_interval_s: Seconds = Field(
+        1.0, description="at most one progress event a job in this time, and one a new step"
+    )
     retry_wait_max_s: Seconds = Field(30.0, description="longest pause between two tries of a service that is away")
 
 
@@ -122,12 +124,22 @@ class AnalysisSettings(_Group):
     device: Device = "auto"
     threads: int = Field(0, ge=0, description="0: as many as there are processors for this process")
     memory_bytes: Bytes | None = Field(
-        None, description="the child is ended above it; default: 85 % of the container's limit"
+        None,
+        description="the analysing process is ended above it, half of it is for blocks; "
+        "default: 85 % of the container's limit, divided by MISTUDIO_JOB__CONCURRENCY",
     )
     taxonomy: Path | None = Field(None, description="a taxonomy file to use instead of the built-in one")
-    max_texts: int = Field(10_000_000, gt=0)
-    max_features: int = Field(1_000_000, gt=0)
-    max_metadata_bytes: Bytes = 64 * MIB
+    max_texts: int = Field(10_000_000, gt=0, description="texts of a run")
+    max_features: int = Field(1 << 20, gt=0, description="features of a run")
+    max_activation_dim: int = Field(1 << 17, gt=0, description="columns of the original activations")
+    max_text_bytes: Bytes = Field(GIB, description="UTF-8 bytes of all texts together")
+    max_metadata_bytes: Bytes = Field(16 * MIB, description="size of metadata.json")
+    max_checkpoint_bytes: Bytes = Field(
+        256 * GIB, description="size of one checkpoint; activations are mapped, not loaded"
+    )
+    max_pickle_bytes: Bytes = Field(GIB, description="size of the pickle inside a checkpoint; the texts stand in it")
+    max_zip_entries: int = Field(4096, gt=0, description="entries of a checkpoint's zip directory")
+    max_sae_bytes: Bytes = Field(8 * GIB, description="float32 copies of the autoencoder's weights")
 
 
 class LogSettings(_Group):

@@ -117,7 +117,7 @@ def put_jobs(place: Place, root: Path, count: int, *, n_texts: int) -> list[str]
 def test_joining_and_leaving_in_the_middle_loses_nothing(crew: Crew, tmp_path: Path) -> None:
     """Two workers, a third joins, the first gets SIGTERM while it works: twelve jobs, twelve results."""
     place = crew.place
-    jobs = put_jobs(place, tmp_path, JOBS, n_texts=15_000)
+    jobs = put_jobs(place, tmp_path, JOBS, n_texts=10_000)
     first, _ = crew.ensure(2)
     third = crew.start()
     wait_for(lambda: third.said("worker ready") or None, "the third worker to be about to join", READY_WITHIN_S)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+    TopicAlreadyExistsError,
+)
 
 from mistudio_worker.errors import ServiceAway
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+COORDINATOR_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +92,20 @@ class KafkaAdmin:
         """Return how many consumers a group has now; 0 for an unknown group."""
         try:
             async with asyncio.timeout(self._limit_s):
-                described = await self._client.describe_consumer_groups([group_id])
+                described = await self._describe_group(group_id)
         except (KafkaError, ConnectionError, TimeoutError) as error:
             raise self._away(error) from error
         return sum(len(group[5]) for response in described for group in response.groups)
+
+    async def _describe_group(self, group_id: str) -> list[Any]:
+        """Ask again while there is no coordinator: a new broker makes its own topic at the first question."""
+        while True:
+            try:
+                found: list[Any] = await self._client.describe_consumer_groups([group_id])
+            except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError):
+                await asyncio.sleep(COORDINATOR_PAUSE_S)
+            else:
+                return found
 
     async def create_topics(self, names: Sequence[str], *, partitions: int, replicas: int = 1) -> None:
         """Create topics; those that are there already are left as they are."""

@@ -81,7 +81,7 @@ def _grams(members: NDArray[np.int64], rows: UnitRows, device: str) -> NDArray[n
         unit = rows.gather(texts[silent:], column)
         padded = torch.cat([unit.new_zeros((silent, unit.shape[1])), unit]).to(device)
         chosen = padded[index.to(device)]
-        total += chosen @ chosen.transpose(1, 2)
+        total += chosen @ chosen.transpose(1, 2)  # float32 within a tile of columns, float64 over them
     grams: NDArray[np.float64] = total.cpu().numpy()
     return grams
 

@@ -47,7 +47,7 @@ class Execution:
             raise RefusedInput(
                 "MEMORY_BUDGET_EXCEEDED",
                 f"{purpose} needs {need_bytes:,} bytes, the analysis may use {self.memory_bytes:,}",
-                f"raise the memory budget of the analysis to at least {need_bytes:,} bytes",
+                f"raise MISTUDIO_ANALYSIS__MEMORY_BYTES to at least {2 * need_bytes:,}: half of it is for blocks",
             )
 
 

@@ -56,15 +56,15 @@ class UnitRows:
         return _unit(cells, self.mean[column[0] : column[1]], self.inverse[row[0] : row[1]]).to(device)
 
     def gather(self, texts: NDArray[np.int64], column: tuple[int, int]) -> torch.Tensor:
-        """Return some unit rows [m, c] as float64 on the CPU; `texts` ascending."""
-        out = torch.zeros((texts.size, column[1] - column[0]), dtype=torch.float64)
+        """Return some unit rows [m, c] as float32 on the CPU; `texts` ascending."""
+        out = torch.zeros((texts.size, column[1] - column[0]), dtype=torch.float32)
         for row in spans(self.blocks.shape[0], ROW_TILE):
             first, last = np.searchsorted(texts, row)
             if first == last:
                 continue
             chosen = texts[first:last]
             cells = self.blocks.rows(*row)[torch.from_numpy(chosen - row[0]), column[0] : column[1]].to(
-                torch.float64, copy=True
+                torch.float32, copy=True
             )
             out[first:last] = _unit(cells, self.mean[column[0] : column[1]], self.inverse[chosen])
         return out
@@ -138,7 +138,7 @@ def _pair_cosines(found: UnitRows, execution: Execution) -> tuple[float, float]:
         total = torch.zeros(column[1] - column[0], dtype=torch.float64)
         for row in spans(found.blocks.shape[0], ROW_TILE):
             total += found.tile(row, column, "cpu").sum(dim=0, dtype=torch.float64)
-        rows = found.gather(sample, column)
+        rows = found.gather(sample, column).double()
         return float(total.square().sum()), rows @ rows.T
 
     square, gram = 0.0, torch.zeros((sample.size, sample.size), dtype=torch.float64)

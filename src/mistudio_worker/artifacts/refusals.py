@@ -44,7 +44,9 @@ def invalid(message: str, hint: str = SAVE_AGAIN) -> RefusedInput:
 
 def too_large(message: str, setting: str) -> RefusedInput:
     """Return the error for an artifact over a budget."""
-    return RefusedInput("ARTIFACT_TOO_LARGE", message, f"raise the limit {setting}, or send a smaller run")
+    return RefusedInput(
+        "ARTIFACT_TOO_LARGE", message, f"raise MISTUDIO_ANALYSIS__{setting.upper()}, or send a smaller run"
+    )
 
 
 def misaligned(message: str, hint: str = RETRAIN) -> RefusedInput:

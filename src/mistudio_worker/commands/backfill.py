@@ -9,7 +9,7 @@ import typer
 
 from mistudio_worker import bootstrap
 from mistudio_worker.commands.exit_codes import ExitCode
-from mistudio_worker.commands.submit import announce, prepare
+from mistudio_worker.commands.submit import announce, submission_of
 from mistudio_worker.contracts.events import ParametersV1
 from mistudio_worker.domain.identity import TRAINING_JOB_ID
 from mistudio_worker.worker.result_store import list_manifests
@@ -40,7 +40,7 @@ async def backfill_command(settings: Settings, *, dry_run: bool) -> ExitCode:
     async with bootstrap.open_publisher(settings) as publisher:
         for job in jobs:
             if not dry_run:
-                submission = await prepare(settings, job, None, ParametersV1())
+                submission = submission_of(job, ParametersV1())
                 await announce(publisher, settings.kafka.training_complete_topic, submission)
             typer.echo(f"{'would announce' if dry_run else 'announced'} {job}")
     typer.echo(f"{len(jobs)} trainings without results")

@@ -59,13 +59,25 @@ async def prepare(settings: Settings, target: str, job: str | None, parameters: 
     Raises:
         MistudioError: no valid job id and no folder of a run, or the store is away.
     """
-    artifacts = ArtifactRefsV1()
-    if await asyncio.to_thread(Path(target).is_dir):
-        training_job, artifacts = await _upload_run(settings, Path(target), job)
-    else:
-        training_job = check_training_job_id(target)
+    if not await asyncio.to_thread((Path(target) / "activations").is_dir):
+        return submission_of(target, parameters)
+    training_job, artifacts = await _upload_run(settings, Path(target), job)
     event = TrainingCompletedV1(job_id=training_job, bucket=None, artifacts=artifacts, parameters=parameters)
-    return Submission(event, f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01")
+    return Submission(event, _new_traceparent())
+
+
+def submission_of(job: str, parameters: ParametersV1) -> Submission:
+    """Make the event for a run that lies in the store.
+
+    Raises:
+        RefusedInput: `INVALID_JOB_ID`.
+    """
+    event = TrainingCompletedV1(job_id=check_training_job_id(job), bucket=None, parameters=parameters)
+    return Submission(event, _new_traceparent())
+
+
+def _new_traceparent() -> str:
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
 async def announce(publisher: Publisher, topic: str, submission: Submission) -> None:

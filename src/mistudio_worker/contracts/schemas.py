@@ -36,6 +36,17 @@ _CHANNELS = {
     "find-failed": (events.FIND_FAILED_V1, "send", "A run could not be analysed."),
     "find-progress": (events.FIND_PROGRESS_V1, "send", "How far a job is."),
 }
+_DEAD_LETTERS = "training-complete.dead-letter"
+_DEAD_LETTER_HEADERS = (
+    "error-code",
+    "error-message",
+    "error-hint",
+    "original-topic",
+    "original-partition",
+    "original-offset",
+    "original-timestamp",
+    "attempt",
+)
 
 
 def schema_files() -> dict[str, bytes]:
@@ -54,6 +65,9 @@ def _json(content: dict[str, Any]) -> bytes:
 
 
 def _asyncapi() -> dict[str, Any]:
+    meanings = {topic: meaning for topic, (_, _, meaning) in _CHANNELS.items()}
+    meanings[_DEAD_LETTERS] = "Records of training-complete that could not be processed, whole, and why."
+    actions = {topic: action for topic, (_, action, _) in _CHANNELS.items()} | {_DEAD_LETTERS: "send"}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -69,13 +83,30 @@ def _asyncapi() -> dict[str, Any]:
                 "description": meaning,
                 "messages": {"event": {"$ref": f"#/components/messages/{topic}"}},
             }
-            for topic, (_, _, meaning) in _CHANNELS.items()
+            for topic, meaning in meanings.items()
         },
         "operations": {
             f"{action}-{topic}": {"action": action, "channel": {"$ref": f"#/channels/{topic}"}}
-            for topic, (_, action, _) in _CHANNELS.items()
+            for topic, action in actions.items()
         },
-        "components": {"messages": {topic: _message(topic) for topic in _CHANNELS}},
+        "components": {
+            "messages": {**{topic: _message(topic) for topic in _CHANNELS}, _DEAD_LETTERS: _dead_letter_message()}
+        },
+    }
+
+
+def _dead_letter_message() -> dict[str, Any]:
+    return {
+        "name": "dead letter",
+        "summary": "The record's own key, value and headers, with these headers added.",
+        "description": "A value too large for the topic lies in the results bucket; then the content type is "
+        "application/vnd.mistudio.pointer+json and the value names bucket, key, size and sha256.",
+        "headers": {
+            "type": "object",
+            "required": list(_DEAD_LETTER_HEADERS),
+            "properties": {name: {"type": "string"} for name in _DEAD_LETTER_HEADERS},
+        },
+        "payload": {"description": "the bytes of the original record"},
     }
 
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 QualityTier = Literal["excellent", "good", "fair", "poor", "insufficient", "dead", "invalid"]
 QualityLevel = Literal["high", "medium", "low"]
+JUDGED_TIERS: frozenset[QualityTier] = frozenset({"excellent", "good", "fair", "poor"})
+"""Tiers of features whose coherence is defined."""
 QUALITY_TIERS: tuple[QualityTier, ...] = ("excellent", "good", "fair", "poor", "insufficient", "dead", "invalid")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from mistudio_worker.domain.feature_report import JUDGED_TIERS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -90,6 +92,8 @@ class FindResult:
     def priority_features(self) -> list[FeatureReport]:
         """Features worth explaining: over the threshold, best first, ties by lower id."""
         over = [
-            f for f in self.features if f.coherence_score >= self.parameters.coherence_threshold and f.top_activations
+            f
+            for f in self.features
+            if f.coherence_score >= self.parameters.coherence_threshold and f.quality_tier in JUDGED_TIERS
         ]
         return sorted(over, key=lambda f: (-f.coherence_score, f.feature_id))

@@ -57,7 +57,14 @@ def find_complete_message(topics: Topics, stored: StoredManifest, traceparent: s
 
 
 def find_failed_message(  # noqa: PLR0913 - what a reader is told, by name
-    topics: Topics, record: Record, *, job: str, error: MistudioError, attempt: int, traceparent: str | None
+    topics: Topics,
+    record: Record,
+    *,
+    job: str,
+    find_job_id: str | None,
+    error: MistudioError,
+    attempt: int,
+    traceparent: str | None,
 ) -> Message:
     """Build find-failed; its id names the record, so whoever sees it twice knows."""
     headers, value = cloud_event.encode(
@@ -67,6 +74,7 @@ def find_failed_message(  # noqa: PLR0913 - what a reader is told, by name
         subject=job,
         data=FindFailedV1(
             source_job_id=job,
+            find_job_id=find_job_id,
             code=error.code,
             message=error.message,
             hint=error.hint,

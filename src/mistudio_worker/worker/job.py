@@ -227,7 +227,13 @@ class JobRunner:
         job = state.job or readable_job_id(record)
         if job is not None:
             failed = announcements.find_failed_message(
-                topics, record, job=job, error=error, attempt=state.attempt, traceparent=state.traceparent
+                topics,
+                record,
+                job=job,
+                find_job_id=state.find_job_id,
+                error=error,
+                attempt=state.attempt,
+                traceparent=state.traceparent,
             )
             await self._outlast(ports.publisher.publish, failed)
 

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from support.background import BackgroundLoop
+from support.command_line import CommandLine, Said
 from support.warm_child import WarmChild
 
-from mistudio_worker import bootstrap, cli
+from mistudio_worker import bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command left: its exit code and what it wrote."""
-
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture(scope="module")
@@ -36,29 +26,13 @@ def warm_child() -> Iterator[WarmChild]:
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
     """Run `mistudio-worker` with arguments, without settings of the environment."""
-    for name in [name for name in os.environ if name.startswith("MISTUDIO_")]:
-        monkeypatch.delenv(name)
-
-    def run(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["mistudio-worker", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-        written = capsys.readouterr()
-        return Said(code, written.out, written.err)
-
-    return run
+    return CommandLine(monkeypatch, capsys, {})
 
 
 @pytest.fixture
-def analyze(
-    command: Callable[..., Said], warm_child: WarmChild, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Said]:
+def analyze(command: CommandLine, warm_child: WarmChild, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
     """Run `mistudio-worker analyze` with arguments, by the warm child."""
     monkeypatch.setattr(bootstrap, "make_child", lambda _: warm_child)
-    return lambda *arguments: command("analyze", *arguments)
+    return partial(command, "analyze")

@@ -21,6 +21,8 @@ from mistudio_worker.domain.identity import FIND_JOB_ID
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from support.command_line import Said
+
 EXIT_CODES = {"accept": 0, "partial": 3, "refuse": 4}
 COMMAND = Path(sysconfig.get_path("scripts")) / "mistudio-worker"
 BUILT_IN = files("mistudio_worker.analysis") / "data" / "taxonomy.toml"
@@ -40,7 +42,7 @@ def results(out: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", BROKEN_RUNS)
-def test_every_kind_of_run_ends_as_it_should(analyze: Callable[..., Any], tmp_path: Path, kind: str) -> None:
+def test_every_kind_of_run_ends_as_it_should(analyze: Callable[..., Said], tmp_path: Path, kind: str) -> None:
     """Exit code, code and hint tell what became of it; a refusal leaves nothing, not even an empty folder."""
     run, out = BROKEN_RUNS[kind], tmp_path / "out"
     run.write(tmp_path / "run")
@@ -56,7 +58,7 @@ def test_every_kind_of_run_ends_as_it_should(analyze: Callable[..., Any], tmp_pa
         assert results(out)["status"] == ("partial" if run.expect == "partial" else "completed")
 
 
-def test_exports_lie_where_explain_looks(analyze: Callable[..., Any], tmp_path: Path) -> None:
+def test_exports_lie_where_explain_looks(analyze: Callable[..., Said], tmp_path: Path) -> None:
     """OUT/results/<find job>/<find job>_..., readable by others, and stdout names all of it."""
     write_run(tmp_path / "run")
     said = analyze(tmp_path / "run", "--out", tmp_path / "out")
@@ -72,7 +74,7 @@ def test_exports_lie_where_explain_looks(analyze: Callable[..., Any], tmp_path: 
     assert [name for name in (job, str(directory), *names) if name not in said.out] == []
 
 
-def test_twice_the_same_run_makes_the_same_bytes(analyze: Callable[..., Any], tmp_path: Path) -> None:
+def test_twice_the_same_run_makes_the_same_bytes(analyze: Callable[..., Said], tmp_path: Path) -> None:
     """A second analysis into another folder, and a third over the first one, change no byte."""
     write_run(tmp_path / "run")
     for out in ("one", "two", "one"):
@@ -81,7 +83,7 @@ def test_twice_the_same_run_makes_the_same_bytes(analyze: Callable[..., Any], tm
     assert len(digests(tmp_path / "one")) >= 7
 
 
-def test_the_number_of_threads_changes_no_byte(analyze: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_number_of_threads_changes_no_byte(analyze: Callable[..., Said], tmp_path: Path) -> None:
     """One thread and two make the same exports, of the example and of a run of several tiles."""
     write_run(tmp_path / "run", n_texts=3000, n_features=80)
     for threads in (1, 2, 5):
@@ -89,7 +91,7 @@ def test_the_number_of_threads_changes_no_byte(analyze: Callable[..., Any], tmp_
     assert digests(tmp_path / "out1") == digests(tmp_path / "out2") == digests(tmp_path / "out5")
 
 
-def test_a_fresh_process_makes_the_same_bytes(analyze: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_fresh_process_makes_the_same_bytes(analyze: Callable[..., Said], tmp_path: Path) -> None:
     """A process that was just started and one that has analysed before write the same exports."""
     write_run(tmp_path / "run")
     arguments = ["analyze", str(tmp_path / "run"), "--out"]
@@ -99,7 +101,7 @@ def test_a_fresh_process_makes_the_same_bytes(analyze: Callable[..., Any], tmp_p
     assert "analyze: decode" in done.stderr
 
 
-def test_a_refusal_keeps_the_older_result(analyze: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_refusal_keeps_the_older_result(analyze: Callable[..., Said], tmp_path: Path) -> None:
     """A run that is refused takes away nothing of what lay in the folder."""
     write_run(tmp_path / "run")
     out = tmp_path / "out"
@@ -115,7 +117,7 @@ def test_a_refusal_keeps_the_older_result(analyze: Callable[..., Any], tmp_path:
     "option", [("--top-k", 0), ("--top-k", 101), ("--coherence-threshold", 1.5), ("--threads", -1), ("--device", "tpu")]
 )
 def test_an_option_out_of_range_is_wrong_usage(
-    analyze: Callable[..., Any], tmp_path: Path, option: tuple[str, object]
+    analyze: Callable[..., Said], tmp_path: Path, option: tuple[str, object]
 ) -> None:
     """Exit code 2, the option or its setting is named, no traceback."""
     write_run(tmp_path / "run")
@@ -127,7 +129,7 @@ def test_an_option_out_of_range_is_wrong_usage(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_is_not_there_is_wrong_usage(analyze: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_wrong_usage(analyze: Callable[..., Said], tmp_path: Path) -> None:
     """An unknown folder is named, with what to do."""
     said = analyze(tmp_path / "nowhere", "--out", tmp_path / "out")
     assert (said.code, "error RUN_DIR_NOT_FOUND: " in said.err) == (2, True)
@@ -135,14 +137,14 @@ def test_a_folder_that_is_not_there_is_wrong_usage(analyze: Callable[..., Any], 
     assert "\n  hint: " in said.err
 
 
-def test_a_folder_without_a_run_is_refused(analyze: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_refused(analyze: Callable[..., Said], tmp_path: Path) -> None:
     """An empty folder holds no training job; the hint shows the layout."""
     said = analyze(tmp_path, "--out", tmp_path / "out")
     assert (said.code, "error ARTIFACT_MISSING: " in said.err) == (4, True)
     assert "activations/<job>/feature_activations.pt" in said.err
 
 
-def test_of_several_runs_one_must_be_named(analyze: Callable[..., Any], tmp_path: Path) -> None:
+def test_of_several_runs_one_must_be_named(analyze: Callable[..., Said], tmp_path: Path) -> None:
     """Two runs in a folder are ambiguous until --job names one."""
     for number, job in enumerate(("train_a", "train_b")):
         write_run(tmp_path / "run", job_id=job, n_texts=40, seed=number)
@@ -153,7 +155,7 @@ def test_of_several_runs_one_must_be_named(analyze: Callable[..., Any], tmp_path
     assert analyze(tmp_path / "run", "--out", tmp_path / "out", "--job", "../train_b").code == 4
 
 
-def test_an_output_that_cannot_be_written_is_wrong_usage(analyze: Callable[..., Any], tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_wrong_usage(analyze: Callable[..., Said], tmp_path: Path) -> None:
     """A file in the place of the folder is told as such."""
     write_run(tmp_path / "run", n_texts=40)
     (tmp_path / "out").write_text("a file")
@@ -161,7 +163,7 @@ def test_an_output_that_cannot_be_written_is_wrong_usage(analyze: Callable[..., 
     assert (said.code, "error OUTPUT_NOT_WRITABLE: " in said.err) == (2, True)
 
 
-def test_top_k_bounds_the_examples(analyze: Callable[..., Any], tmp_path: Path) -> None:
+def test_top_k_bounds_the_examples(analyze: Callable[..., Said], tmp_path: Path) -> None:
     """--top-k 2 keeps two examples a feature and names another job."""
     write_run(tmp_path / "run")
     assert analyze(tmp_path / "run", "--out", tmp_path / "two", "--top-k", 2).code == 0
@@ -171,7 +173,7 @@ def test_top_k_bounds_the_examples(analyze: Callable[..., Any], tmp_path: Path) 
     assert two["find_job_id"] != usual["find_job_id"]
 
 
-def test_another_taxonomy_is_another_job(analyze: Callable[..., Any], tmp_path: Path) -> None:
+def test_another_taxonomy_is_another_job(analyze: Callable[..., Said], tmp_path: Path) -> None:
     """A taxonomy file with other words changes the job id; an equal copy of the built-in one does not."""
     write_run(tmp_path / "run")
     content = BUILT_IN.read_text()
@@ -189,7 +191,7 @@ def test_another_taxonomy_is_another_job(analyze: Callable[..., Any], tmp_path: 
 
 
 @pytest.mark.parametrize("content", ["not toml [", "[categories]\n", "", "\x00"])
-def test_a_bad_taxonomy_is_refused(analyze: Callable[..., Any], tmp_path: Path, content: str) -> None:
+def test_a_bad_taxonomy_is_refused(analyze: Callable[..., Said], tmp_path: Path, content: str) -> None:
     """A taxonomy that cannot be used is refused by its code before anything is analysed."""
     write_run(tmp_path / "run", n_texts=40)
     (tmp_path / "bad.toml").write_text(content)
@@ -199,7 +201,7 @@ def test_a_bad_taxonomy_is_refused(analyze: Callable[..., Any], tmp_path: Path, 
     assert not (tmp_path / "out").exists()
 
 
-def test_an_absent_taxonomy_is_wrong_usage(analyze: Callable[..., Any], tmp_path: Path) -> None:
+def test_an_absent_taxonomy_is_wrong_usage(analyze: Callable[..., Said], tmp_path: Path) -> None:
     """A taxonomy file that is not there is named."""
     write_run(tmp_path / "run", n_texts=40)
     said = analyze(tmp_path / "run", "--out", tmp_path / "out", "--taxonomy", tmp_path / "absent.toml")

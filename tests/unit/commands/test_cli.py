@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import typer
@@ -12,7 +12,7 @@ import typer
 from mistudio_worker.cli import app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from support.command_line import CommandLine
 
 SCHEMAS = Path(__file__).parents[3] / "schemas"
 COMMANDS = sorted(getattr(typer.main.get_command(app), "commands", {}))
@@ -24,7 +24,7 @@ def test_the_commands_are_those_of_the_design() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_help_of_each_command_has_an_example(command: Callable[..., Any], name: str) -> None:
+def test_the_help_of_each_command_has_an_example(command: CommandLine, name: str) -> None:
     """`--help` ends well and shows how the command is typed."""
     said = command(name, "--help")
     assert said.code == 0
@@ -32,7 +32,7 @@ def test_the_help_of_each_command_has_an_example(command: Callable[..., Any], na
     assert f"mistudio-worker {name}" in said.out
 
 
-def test_the_help_names_every_exit_code(command: Callable[..., Any]) -> None:
+def test_the_help_names_every_exit_code(command: CommandLine) -> None:
     """What a script can rely on stands in `--help`."""
     out = " ".join(command("--help").out.split())
     for words in (
@@ -46,7 +46,7 @@ def test_the_help_names_every_exit_code(command: Callable[..., Any]) -> None:
         assert words in out
 
 
-def test_an_unknown_command_is_wrong_usage(command: Callable[..., Any]) -> None:
+def test_an_unknown_command_is_wrong_usage(command: CommandLine) -> None:
     """A mistyped command is named, with exit code 2."""
     said = command("analyse")
     assert said.code == 2
@@ -54,7 +54,7 @@ def test_an_unknown_command_is_wrong_usage(command: Callable[..., Any]) -> None:
 
 
 def test_a_setting_that_makes_no_sense_is_named(
-    command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The variable is named, its value never: it may be a secret."""
     monkeypatch.setenv("MISTUDIO_STORE__CONNECT_TIMEOUT_S", "s3cr3t")
@@ -63,13 +63,13 @@ def test_a_setting_that_makes_no_sense_is_named(
     assert "s3cr3t" not in said.err + said.out
 
 
-def test_the_schemas_in_the_repository_are_those_of_the_models(command: Callable[..., Any]) -> None:
+def test_the_schemas_in_the_repository_are_those_of_the_models(command: CommandLine) -> None:
     """`schemas --check` passes on what is checked in."""
     assert command("schemas", "--check", SCHEMAS).code == 0
 
 
 @pytest.mark.parametrize("damage", ["changed", "absent"])
-def test_schemas_that_drifted_are_found(command: Callable[..., Any], tmp_path: Path, damage: str) -> None:
+def test_schemas_that_drifted_are_found(command: CommandLine, tmp_path: Path, damage: str) -> None:
     """A changed or absent file is named; `--out` repairs it."""
     copy = tmp_path / "schemas"
     shutil.copytree(SCHEMAS, copy)
@@ -84,7 +84,7 @@ def test_schemas_that_drifted_are_found(command: Callable[..., Any], tmp_path: P
     assert command("schemas", "--check", copy).code == 0
 
 
-def test_schemas_without_a_folder_is_wrong_usage(command: Callable[..., Any]) -> None:
+def test_schemas_without_a_folder_is_wrong_usage(command: CommandLine) -> None:
     """Neither --out nor --check is an error, not silence."""
     said = command("schemas")
     assert said.code == 2

@@ -123,7 +123,8 @@ async def test_a_child_killed_while_idle(child: Child, tmp_path: Path) -> None:
     await child.start()
     pid = pid_of(child)
     os.kill(pid, signal.SIGKILL)
-    while is_running(pid):  # noqa: ASYNC110 - what is waited for has no event
+    assert child._process is not None
+    while child._process.is_alive():  # noqa: ASYNC110 - what is waited for has no event
         await asyncio.sleep(0.01)
     assert (await child.run(asked, lambda _: None)).exports
     assert pid_of(child) != pid
