@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from mistudio_worker.errors import WrongUsage
 
@@ -169,6 +169,12 @@ def read_settings() -> Settings:
     """
     try:
         return Settings()
+    except SettingsError:  # raised for a whole group in one variable; its cause quotes the value
+        raise WrongUsage(
+            "INVALID_SETTING",
+            "one of " + ", ".join(f"MISTUDIO_{name.upper()}" for name in Settings.model_fields) + " is no JSON object",
+            "set single variables, MISTUDIO_<GROUP>__<NAME>: docs/reference/settings.md lists all of them",
+        ) from None
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         variable = "MISTUDIO_" + "__".join(str(part).upper() for part in first["loc"])
@@ -198,7 +204,8 @@ def _secret(value: SecretStr, file: Path | None) -> str:
         return value.get_secret_value()
     try:
         return file.read_text(encoding="utf-8").strip()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise WrongUsage(
-            "INVALID_SETTING", f"the secret file {file} cannot be read: {error.strerror}", "mount it, or name another"
+            "INVALID_SETTING", f"the secret file {file} cannot be read: {why}", "mount it, or name another"
         ) from None
