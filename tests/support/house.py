@@ -103,6 +103,7 @@ class House:
                 results_bucket=RESULTS,
                 limits=Limits(),
                 threads=1,
+                memory_bytes=MEMORY_BYTES,
                 taxonomy=None,
                 refuse_partial=False,
                 work_dir=self.work_dir,

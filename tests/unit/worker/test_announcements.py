@@ -141,6 +141,7 @@ class TestDeadLetters:
             TOPICS,
             replace(record_of(), timestamp_ms=timestamp_ms),
             job=JOB,
+            find_job_id=None,
             error=RefusedInput("CODE", "m", "h"),
             attempt=0,
             traceparent=None,

@@ -18,7 +18,7 @@ from mistudio_worker.worker.ports import CommitOutcome, Partition
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from mistudio_worker.worker.ports import Record
+    from mistudio_worker.worker.ports import AssignmentListener, Record
 
 WITHIN_S = 5.0
 
@@ -361,7 +361,8 @@ class TestDrain:
         """A worker that cannot even join can be ended, and nothing runs on."""
         worker = Worker(broker)
 
-        async def never(_: object) -> None:
+        async def never(listener: AssignmentListener) -> None:
+            del listener
             raise away("BROKER_UNAVAILABLE")
 
         worker.source.start = never  # type: ignore[method-assign]
@@ -375,7 +376,8 @@ class TestDrain:
         """An error that is no outage ends the worker, and the group is left."""
         worker = Worker(broker)
 
-        async def broken(_: object) -> None:
+        async def broken(listener: AssignmentListener) -> None:
+            del listener
             raise ValueError("no such assignor")
 
         worker.source.start = broken  # type: ignore[method-assign]
