@@ -148,12 +148,16 @@ def test_submit_ends_where_no_outcome_comes(idle_command: CommandLine) -> None:
 
 
 def test_submit_refuses_what_is_no_job(idle_command: CommandLine, idle_place: Place, tmp_path: Path) -> None:
-    """Neither a path out of the bucket nor a folder without a run is announced."""
+    """Neither a name that leads out of the bucket, nor a folder without a run, nor one that is absent is announced."""
     before = idle_place.lag()
-    assert "error INVALID_JOB_ID: " in idle_command("submit", "../etc").err
     (tmp_path / "empty").mkdir()
-    said = idle_command("submit", tmp_path / "empty")
-    assert (said.code, "error ARTIFACT_MISSING: " in said.err) == (4, True)
+    for target, code, name in (
+        ("train..1", 4, "INVALID_JOB_ID"),
+        (tmp_path / "empty", 4, "ARTIFACT_MISSING"),
+        (tmp_path / "absent", 2, "RUN_DIR_NOT_FOUND"),
+    ):
+        said = idle_command("submit", target)
+        assert (said.code, f"error {name}: " in said.err) == (code, True), said.err
     assert idle_place.lag() == before
 
 

@@ -59,7 +59,8 @@ async def prepare(settings: Settings, target: str, job: str | None, parameters: 
     Raises:
         MistudioError: no valid job id and no folder of a run, or the store is away.
     """
-    if not await asyncio.to_thread((Path(target) / "activations").is_dir):
+    # a job id has no slash, and may be the name of some folder here that holds no run
+    if "/" not in target and not await asyncio.to_thread((Path(target) / "activations").is_dir):
         return submission_of(target, parameters)
     training_job, artifacts = await _upload_run(settings, Path(target), job)
     event = TrainingCompletedV1(job_id=training_job, bucket=None, artifacts=artifacts, parameters=parameters)
