@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.house import JOB, record_of
 
@@ -313,6 +313,7 @@ json_values = st.recursive(
 FIELDS = st.sampled_from(["job_id", "bucket", "artifacts", "parameters", "Records", "specversion", "type", "data"])
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine every step may take long
 @given(st.binary(max_size=300) | st.dictionaries(FIELDS, json_values, max_size=5).map(lambda v: json.dumps(v).encode()))
 def test_nothing_else_comes_out(value: bytes) -> None:
     """Whatever the bytes, they are read or refused; no other error comes out, in any mode."""

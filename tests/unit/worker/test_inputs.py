@@ -10,7 +10,7 @@ import pytest
 from support.house import ARTIFACTS, CONTENTS, JOB, KEYS, record_of, store_with_run
 
 from mistudio_worker.domain.identity import FINGERPRINT_TAIL_BYTES, fingerprint
-from mistudio_worker.errors import NotYetThere, RefusedInput
+from mistudio_worker.errors import NotYetThere, RefusedInput, ServiceAway
 from mistudio_worker.worker.incoming import TrainingRequest, read_request
 from mistudio_worker.worker.inputs import InputLimits, Inputs, fetch, locate
 
@@ -138,6 +138,16 @@ async def test_no_activations(store: FakeStore) -> None:
     with pytest.raises(NotYetThere) as refused:
         await located(store)
     assert refused.value.code == "ARTIFACT_MISSING"
+
+
+@pytest.mark.parametrize(("bucket", "code"), [("of-others", "BUCKET_DENIED"), (ARTIFACTS, "STORE_DENIED")])
+async def test_a_closed_bucket(store: FakeStore, bucket: str, code: str) -> None:
+    """A closed bucket that only the event names is the event's fault; our own is an outage, and waited for."""
+    store.fault = ServiceAway("STORE_DENIED", "m", "h")
+    asked = read_request(record_of({"job_id": JOB, "bucket": bucket}), artifacts_bucket=ARTIFACTS)
+    with pytest.raises(RefusedInput if code == "BUCKET_DENIED" else ServiceAway) as refused:
+        await locate(store, asked, LIMITS)
+    assert refused.value.code == code
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from support.fakes import FakeAnalyst, FakePublisher
 from support.house import ARTIFACTS, CONTENTS, JOB, KEYS, MEMORY_BYTES, RESULTS, TOPICS, House, record_of
 
-from mistudio_worker.errors import ChildFailed, MistudioError, RefusedInput
+from mistudio_worker.errors import ChildFailed, MistudioError, RefusedInput, ServiceAway
 from mistudio_worker.worker.attempts import record_hash
 
 if TYPE_CHECKING:
@@ -359,6 +359,26 @@ class TestAttempts:
         await house.run()
         assert house.codes() == ["ARTIFACT_MISALIGNED"]
         assert len(house.analyst.requests) == 1
+
+    async def test_a_budget_too_small_for_the_run(self, house: House) -> None:
+        """A refusal for memory is final with the whole budget, and a failed attempt with a smaller one."""
+        refusal = RefusedInput("MEMORY_BUDGET_EXCEEDED", "needs 2 GiB", "give it more")
+        house.analyst.script.append(refusal)
+        await house.run()
+        assert house.codes() == ["MEMORY_BUDGET_EXCEEDED"]
+        house.analyst.script.extend([crash(), refusal, None])
+        await house.run(record_of(offset=1))
+        assert house.manifests()[0].attempt == 3
+
+    @pytest.mark.parametrize("code", ["DISK_FULL", "DEVICE_MISSING"])
+    async def test_a_fault_of_the_surroundings(self, house: House, code: str) -> None:
+        """A full disk or an absent device is waited for, and weighs on no attempt."""
+        house.analyst.script.extend([ServiceAway(code, "m", "h")] * 5)
+        await house.run()
+        assert len(house.completed()) == 1
+        assert house.letters() == []
+        assert {request.memory_bytes for request in house.analyst.requests} == {MEMORY_BYTES}
+        assert attempts(house) == []
 
     async def test_cancelling_gives_the_attempt_back(self, house: House) -> None:
         """A job that is cancelled publishes nothing, and does not count as tried."""
