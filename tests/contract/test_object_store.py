@@ -297,15 +297,16 @@ class TestMinio(ObjectStoreContract):
         with ExitStack() as stack:
             yield adapters(minio_store, stack)
 
-    async def test_a_slow_store_has_a_limit(self) -> None:
-        """A store that accepts the connection and says nothing is given up after the read time-out."""
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            address = f"127.0.0.1:{silent.getsockname()[1]}"
-            with closing(adapter(address, "key", "secret", read_timeout_s=0.3)) as store:
-                begun_s = time.monotonic()
-                with pytest.raises(ServiceAway):
-                    await store.head("bucket", "key")
-        assert time.monotonic() - begun_s < 5
+
+async def test_a_slow_store_has_a_limit() -> None:
+    """A store that accepts the connection and says nothing is given up after the read time-out."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with closing(adapter(address, "key", "secret", read_timeout_s=0.3)) as store:
+            begun_s = time.monotonic()
+            with pytest.raises(ServiceAway):
+                await store.head("bucket", "key")
+    assert time.monotonic() - begun_s < 5
 
 
 def adapters(services: Services, stack: ExitStack) -> StoreCase:
