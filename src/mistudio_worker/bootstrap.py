@@ -177,10 +177,9 @@ async def run_worker(settings: Settings) -> None:
             log.warning("variables that no setting reads", variables=unknown)
         log.info("worker starting", version=mistudio_worker.__version__, analysis=ANALYSIS_VERSION)
         try:
-            await children.start()
-            await patience.outlast(_check_store, settings, store)
-            log.info("worker ready", topic=settings.kafka.training_complete_topic, group=settings.kafka.group_id)
-            await loop.run()
+            if await loop.unless_drained(_prepare(settings, children, store, patience)):
+                log.info("worker ready", topic=settings.kafka.training_complete_topic, group=settings.kafka.group_id)
+                await loop.run()
         finally:
             await children.stop()
             log.info("worker stopped")
@@ -205,6 +204,12 @@ def wire(settings: Settings, ports: WorkerPorts) -> WorkerLoop:
     return WorkerLoop(ports.source, runner, ports.patience, slots, grace_s=settings.job.grace_s)
 
 
+async def _prepare(settings: Settings, children: ChildPool, store: ObjectStore, patience: Patience) -> None:
+    """Warm the children, and look at the store for as long as it takes."""
+    await children.start()
+    await patience.outlast(_check_store, settings, store)
+
+
 async def _check_store(settings: Settings, store: ObjectStore) -> None:
     """Make sure that two workers can never both write a manifest."""
     if not await probe_conditional_put(store, settings.store.results_bucket):
@@ -220,6 +225,7 @@ def _production_config(settings: Settings) -> ProductionConfig:
         results_bucket=settings.store.results_bucket,
         limits=analysis_limits(settings),
         threads=thread_count(settings),
+        memory_bytes=working_memory_bytes(settings),
         taxonomy=read_taxonomy(settings),
         refuse_partial=settings.job.refuse_partial,
         work_dir=settings.job.work_dir,

@@ -73,3 +73,10 @@ class JobNotFound(MistudioError):
 
 class WrongUsage(MistudioError):
     """A command line or a setting that makes no sense."""
+
+
+def disk_full() -> ServiceAway:
+    """Return the error for a worker without room for artifacts or exports: waited for, like a service."""
+    return ServiceAway(
+        "DISK_FULL", "the worker's disk is full", "free some space, or name another MISTUDIO_JOB__WORK_DIR"
+    )

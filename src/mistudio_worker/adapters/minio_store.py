@@ -14,7 +14,7 @@ from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 
-from mistudio_worker.errors import NotYetThere, ServiceAway
+from mistudio_worker.errors import NotYetThere, ServiceAway, disk_full
 from mistudio_worker.worker.ports import FetchedFile, ObjectInfo
 
 if TYPE_CHECKING:
@@ -218,9 +218,7 @@ class MinioStore:
             raise self._away(f"cannot be reached ({type(error).__name__})") from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise ServiceAway(
-                    "DISK_FULL", "the worker's disk is full", "free some space, or name another MISTUDIO_JOB__WORK_DIR"
-                ) from error
+                raise disk_full() from error
             raise
 
     def _away(self, what: str) -> ServiceAway:

@@ -18,7 +18,7 @@ from mistudio_worker.analysis.execution import Execution
 from mistudio_worker.analysis.taxonomy import Taxonomy, default_taxonomy
 from mistudio_worker.artifacts.reader import read_training_run
 from mistudio_worker.contracts.events import CountsV1, GapV1, PriorityFeatureV1, VersionsV1
-from mistudio_worker.errors import RefusedInput
+from mistudio_worker.errors import RefusedInput, ServiceAway
 from mistudio_worker.exports.write_exports import write_exports
 from mistudio_worker.worker.analysis_request import AnalysisOutcome, AnalysisRequest, Progress, WrittenExport
 
@@ -81,7 +81,7 @@ def resolve_device(wanted: str) -> str:
     """Return `cuda` or `cpu`: `auto` takes a GPU where there is one.
 
     Raises:
-        RefusedInput: `DEVICE_MISSING`, CUDA is asked for and not there.
+        ServiceAway: `DEVICE_MISSING`, CUDA is asked for and not there.
     """
     if wanted == "cpu":
         return "cpu"
@@ -89,7 +89,7 @@ def resolve_device(wanted: str) -> str:
         return "cuda"
     if wanted == "auto":
         return "cpu"
-    raise RefusedInput(
+    raise ServiceAway(
         "DEVICE_MISSING",
         f"device {wanted!r} is asked for, but torch sees no CUDA device",
         "set MISTUDIO_ANALYSIS__DEVICE to auto or cpu, or give the container a GPU",

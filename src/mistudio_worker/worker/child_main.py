@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mistudio_worker.errors import ChildFailed, MistudioError
+from mistudio_worker.errors import ChildFailed, MistudioError, disk_full
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -66,6 +67,10 @@ def _answer(request: AnalysisRequest, connection: Connection) -> object:
         return run_analysis(request, report)
     except MistudioError as error:
         return Failed(error)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return Failed(disk_full())
+        return Failed(_crashed(error))
     except (MemoryError, torch.OutOfMemoryError) as error:
         return Failed(
             ChildFailed(
@@ -75,16 +80,18 @@ def _answer(request: AnalysisRequest, connection: Connection) -> object:
             )
         )
     except Exception as error:  # a defect of ours must end as an attempt, not as a silent death
-        device_failed = "CUDA" in str(error)
-        return Failed(
-            ChildFailed(
-                "DEVICE_FAILED" if device_failed else "CHILD_CRASHED",
-                f"the analysis failed with {type(error).__name__} {_where(error)}",
-                "this is a defect of the device or its driver"
-                if device_failed
-                else "this is a defect of mistudio_worker: report it with the worker's log",
-            )
-        )
+        return Failed(_crashed(error))
+
+
+def _crashed(error: Exception) -> ChildFailed:
+    device_failed = "CUDA" in str(error)
+    return ChildFailed(
+        "DEVICE_FAILED" if device_failed else "CHILD_CRASHED",
+        f"the analysis failed with {type(error).__name__} {_where(error)}",
+        "this is a defect of the device or its driver"
+        if device_failed
+        else "this is a defect of mistudio_worker: report it with the worker's log",
+    )
 
 
 def _where(error: BaseException) -> str:

@@ -31,6 +31,7 @@ class TrainingRequest:
     Attributes:
         training_job_id: safe in keys and paths.
         bucket: where the artifacts lie.
+        names_bucket: whether the event names another bucket than the worker's own.
         artifacts: name -> key and what is known of the object; all of `ARTIFACT_NAMES`.
         parameters: as asked for.
         traceparent: of the event, passed through.
@@ -38,6 +39,7 @@ class TrainingRequest:
 
     training_job_id: str
     bucket: str
+    names_bucket: bool
     artifacts: dict[str, ArtifactRefV1]
     parameters: Parameters
     traceparent: str | None
@@ -55,6 +57,7 @@ def read_request(record: Record, *, artifacts_bucket: str) -> TrainingRequest:
     return TrainingRequest(
         training_job_id=job,
         bucket=_bucket(data.bucket) if data.bucket else artifacts_bucket,
+        names_bucket=data.bucket not in (None, artifacts_bucket),
         artifacts=_artifacts(data, job),
         parameters=Parameters(**data.parameters.model_dump()),
         traceparent=event.traceparent,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mistudio_worker.artifacts.metadata import is_ready, read_timestamp
 from mistudio_worker.domain.identity import FINGERPRINT_TAIL_BYTES, fingerprint, whole_fingerprint
-from mistudio_worker.errors import NotYetThere, RefusedInput
+from mistudio_worker.errors import NotYetThere, RefusedInput, ServiceAway
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ async def locate(store: ObjectReader, request: TrainingRequest, limits: InputLim
             metadata.json says that the run is not ready.
         RefusedInput: larger than allowed, or not what the event says.
     """
-    objects = {name: await store.head(request.bucket, ref.key) for name, ref in request.artifacts.items()}
+    objects = {name: await _head(store, request, ref.key) for name, ref in request.artifacts.items()}
     activations = objects["feature_activations"]
     if activations is None:
         raise NotYetThere(
@@ -116,6 +116,20 @@ async def fetch(
             )
         fetched[name] = file
     return fetched
+
+
+async def _head(store: ObjectReader, request: TrainingRequest, key: str) -> ObjectInfo | None:
+    """Look at one object; a bucket that only the event names, and that is closed to us, is the event's fault."""
+    try:
+        return await store.head(request.bucket, key)
+    except ServiceAway as error:
+        if error.code == "STORE_DENIED" and request.names_bucket:
+            raise RefusedInput(
+                "BUCKET_DENIED",
+                f"the event names bucket {request.bucket!r}, which the store does not open to this worker",
+                "let the worker's user read that bucket, or leave the bucket out of the event",
+            ) from error
+        raise
 
 
 async def _fingerprint(store: ObjectReader, bucket: str, info: ObjectInfo | None) -> str | None:

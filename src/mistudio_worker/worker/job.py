@@ -11,7 +11,7 @@ import structlog
 
 from mistudio_worker.contracts.events import FindProgressV1
 from mistudio_worker.domain.identity import derive_identity
-from mistudio_worker.errors import ChildFailed, MistudioError, NotYetThere
+from mistudio_worker.errors import ChildFailed, MistudioError, NotYetThere, ServiceAway
 from mistudio_worker.worker import announcements, result_store
 from mistudio_worker.worker.attempts import AttemptLedger, record_hash
 from mistudio_worker.worker.incoming import read_request, readable_job_id
@@ -181,21 +181,31 @@ class JobRunner:
     ) -> StoredManifest:
         """Try until it works, the artifacts are refused, or the attempts are used up."""
         order = Order(request, inputs, identity, known=await self._stored(identity))
-        ledger = self._ledger(state.record)
         while True:
-            counts = await self._outlast(ledger.counts)
-            last = await self._outlast(ledger.last_failure) if counts.failed else None
-            check_attempts(counts, self._config.attempt_limits, last)
-            budget = smaller_budget(self._config.budget, counts, last)
-            state.attempt = await self._outlast(ledger.claim)
-            try:
-                return await self._produce(order, budget, state)
-            except ChildFailed as error:
-                log.warning("attempt failed", attempt=state.attempt, code=error.code, message=error.message)
-                await self._outlast(ledger.failed, state.attempt, error)
-            except (asyncio.CancelledError, NotYetThere):
-                await asyncio.shield(self._release(ledger, state.attempt))
-                raise
+            stored = await self._outlast(self._try_once, order, self._ledger(state.record), state)
+            if stored is not None:
+                return stored
+
+    async def _try_once(self, order: Order, ledger: AttemptLedger, state: JobState) -> StoredManifest | None:
+        """Claim an attempt and use it; None where the child failed and another one may follow.
+
+        Raises:
+            ServiceAway: a fault of the worker's surroundings, such as a full disk: the attempt is given back.
+        """
+        counts = await self._outlast(ledger.counts)
+        last = await self._outlast(ledger.last_failure) if counts.failed else None
+        check_attempts(counts, self._config.attempt_limits, last)
+        budget = smaller_budget(self._config.budget, counts, last)
+        state.attempt = await self._outlast(ledger.claim)
+        try:
+            return await self._produce(order, budget, state)
+        except ChildFailed as error:
+            log.warning("attempt failed", attempt=state.attempt, code=error.code, message=error.message)
+            await self._outlast(ledger.failed, state.attempt, error)
+            return None
+        except (asyncio.CancelledError, NotYetThere, ServiceAway):
+            await asyncio.shield(self._release(ledger, state.attempt))
+            raise
 
     async def _produce(self, order: Order, budget: Budget, state: JobState) -> StoredManifest:
         reporter = announcements.ProgressReporter(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -21,6 +21,8 @@ from mistudio_worker.errors import ServiceAway
 from mistudio_worker.worker.ports import CommitOutcome, Partition
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from mistudio_worker.worker.job import JobRunner
     from mistudio_worker.worker.patience import Patience
     from mistudio_worker.worker.ports import Record, RecordSource
@@ -87,28 +89,30 @@ class WorkerLoop:
         self._source.pause(self._jobs)  # a rebalance forgets every pause
         log.info("partitions assigned", partitions=sorted(p.number for p in partitions), kept_jobs=len(self._jobs))
 
+    async def unless_drained(self, preparing: Coroutine[Any, Any, None]) -> bool:
+        """Wait for something that may take long, until `drain` at the longest; return whether it was done."""
+        task = asyncio.create_task(preparing)
+        drained = asyncio.create_task(self._draining.wait())
+        try:
+            await asyncio.wait({task, drained}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
+            return task.done()
+        finally:
+            task.cancel()
+            drained.cancel()
+            await asyncio.gather(task, drained, return_exceptions=True)
+
     async def run(self) -> None:
         """Work until drained."""
         try:
-            await self._start()
+            await self.unless_drained(self._patience.outlast(self._source.start, self))
             while not self._draining.is_set():
                 await self._turn()
             await self._finish_within_grace()
         finally:
             await self._give_back()
             await self._source.stop()
-
-    async def _start(self) -> None:
-        starting = asyncio.ensure_future(self._patience.outlast(self._source.start, self))
-        drained = asyncio.ensure_future(self._draining.wait())
-        try:
-            await asyncio.wait({starting, drained}, return_when=asyncio.FIRST_COMPLETED)
-            if starting.done():
-                starting.result()
-        finally:
-            starting.cancel()
-            drained.cancel()
-            await asyncio.gather(starting, drained, return_exceptions=True)
 
     async def _turn(self) -> None:
         await self._commit_finished()

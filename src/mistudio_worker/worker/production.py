@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from mistudio_worker.artifacts.files import ArtifactFiles
 from mistudio_worker.contracts.events import ParametersV1
 from mistudio_worker.contracts.manifest import InputV1, ManifestV1
-from mistudio_worker.errors import RefusedInput
+from mistudio_worker.errors import ChildFailed, RefusedInput
 from mistudio_worker.worker import result_store
 from mistudio_worker.worker.analysis_request import AnalysisRequest, Progress
 from mistudio_worker.worker.inputs import FILE_NAMES, fetch
@@ -46,6 +46,7 @@ class ProductionConfig:
     results_bucket: str
     limits: Limits
     threads: int
+    memory_bytes: int
     taxonomy: bytes | None
     refuse_partial: bool
     work_dir: Path | None
@@ -94,11 +95,20 @@ class Production:
             fetch_s = time.perf_counter() - begun_s
             exports = directory / "exports"
             exports.mkdir()
-            outcome = await self._analyst.run(self._analysis_request(order, fetched, exports, budget), report)
+            outcome = await self._analyse(self._analysis_request(order, fetched, exports, budget), report)
             report(Progress("upload", 0.0))
             if order.known is not None:
                 return await self._repair(order.known, outcome)
             return await self._publish(order, outcome, fetched, attempt=attempt, fetch_s=fetch_s)
+
+    async def _analyse(self, request: AnalysisRequest, report: Callable[[Progress], None]) -> AnalysisOutcome:
+        try:
+            return await self._analyst.run(request, report)
+        except RefusedInput as error:
+            if error.code == "MEMORY_BUDGET_EXCEEDED" and request.memory_bytes < self._config.memory_bytes:
+                # only this attempt's budget was too small, after one that used too much memory
+                raise ChildFailed(error.code, error.message, error.hint) from error
+            raise
 
     def _analysis_request(
         self, order: Order, fetched: dict[str, FetchedFile], exports: Path, budget: Budget
@@ -153,19 +163,17 @@ class Production:
         )
         while True:
             stored = await self._outlast(result_store.write_manifest, self._store, bucket, manifest)
-            stored = stored or await self._winner(order.identity, prefix)
+            stored = stored or await self._winner(order.identity)
             if stored is not None:
+                await self._outlast(result_store.sweep, self._store, stored)
                 return stored
 
-    async def _winner(self, identity: JobIdentity, prefix: str) -> StoredManifest | None:
+    async def _winner(self, identity: JobIdentity) -> StoredManifest | None:
         """Take over the manifest that was there first; it is ours if only the answer to our write was lost."""
         bucket = self._config.results_bucket
         stored = await self._outlast(result_store.read_manifest, self._store, bucket, identity.find_job_id)
-        if stored is None:
-            return None
-        result_store.check_same_job(stored, identity)
-        if not any(export.key.startswith(prefix) for export in stored.manifest.exports):
-            await self._outlast(result_store.discard, self._store, bucket, prefix)
+        if stored is not None:
+            result_store.check_same_job(stored, identity)
         return stored
 
     async def _repair(self, known: StoredManifest, outcome: AnalysisOutcome) -> StoredManifest:

@@ -128,10 +128,15 @@ async def write_manifest(store: ObjectStore, bucket: str, manifest: ManifestV1) 
     return StoredManifest(manifest, bucket, key, hashlib.sha256(data).hexdigest())
 
 
-async def discard(store: ObjectStore, bucket: str, prefix: str) -> None:
-    """Delete the objects of an attempt that lost."""
-    found = await store.list_objects(bucket, prefix)
-    await store.remove(bucket, [info.key for info in found])
+async def sweep(store: ObjectStore, stored: StoredManifest) -> None:
+    """Delete what lies under a finished job's prefix and is not named by its manifest.
+
+    That is what attempts left that died or lost the race. One that is still uploading loses nothing: its
+    manifest can never be written any more.
+    """
+    named = {stored.key, *(export.key for export in stored.manifest.exports)}
+    found = await store.list_objects(stored.bucket, job_prefix(stored.manifest.find_job_id))
+    await store.remove(stored.bucket, [info.key for info in found if info.key not in named])
 
 
 async def list_manifests(store: ObjectReader, bucket: str) -> list[StoredManifest]:

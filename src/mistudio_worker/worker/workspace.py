@@ -2,41 +2,83 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mistudio_worker.errors import ServiceAway, disk_full
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+YOUNG_S = 60.0
 _PREFIX = "mistudio-job-"
 
 
 @contextmanager
 def workspace(parent: Path | None) -> Iterator[Path]:
-    """Make a private directory, and remove it with all that is in it."""
-    if parent is not None:
-        parent.mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
+    """Make a private directory, and remove it with all that is in it.
+
+    The directory is locked for as long as this process lives, so that `sweep` knows the living from the dead: a
+    process id would not do, a worker in a container is always number 1.
+
+    Raises:
+        ServiceAway: `DISK_FULL` or `WORK_DIR_UNUSABLE`.
+    """
+    path = _make(parent)
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
 
 
 def sweep(parent: Path | None) -> list[Path]:
-    """Remove what dead workers of this host left behind; return what was removed.
+    """Remove what dead workers left behind; return what was removed.
 
-    Only directories of this user whose process is gone are touched.
+    Only directories of this user are touched, and none so young that its maker may not have locked it yet.
     """
     root = parent or Path(tempfile.gettempdir())
-    removed = []
-    for path in sorted(root.glob(f"{_PREFIX}*-*")) if root.is_dir() else []:
-        pid = path.name.removeprefix(_PREFIX).split("-", 1)[0]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and path.stat().st_uid == os.getuid():
-            shutil.rmtree(path, ignore_errors=True)
-            removed.append(path)
-    return removed
+    found = sorted(root.glob(f"{_PREFIX}*")) if root.is_dir() else []
+    return [path for path in found if _remove_if_dead(path)]
+
+
+def _make(parent: Path | None) -> Path:
+    try:
+        if parent is not None:
+            parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full() from error
+        raise ServiceAway(
+            "WORK_DIR_UNUSABLE",
+            f"no directory can be made in {parent or tempfile.gettempdir()}: {error.strerror}",
+            "make it writable for the worker, or name another MISTUDIO_JOB__WORK_DIR",
+        ) from error
+
+
+def _remove_if_dead(path: Path) -> bool:
+    if path.is_symlink() or not path.is_dir():
+        return False
+    facts = path.stat()
+    if facts.st_uid != os.getuid() or time.time() - facts.st_mtime < YOUNG_S:
+        return False
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+        return True
+    finally:
+        os.close(lock)
