@@ -48,9 +48,9 @@ class Crew:
         """End those that still run."""
         self._exits.close()
 
-    def start(self) -> Worker:
+    def start(self, *, grace_s: float = 30) -> Worker:
         """Start one more; it is not ready yet."""
-        environment = {**self.place.environment, **SESSION, "MISTUDIO_JOB__GRACE_S": "30"}
+        environment = {**self.place.environment, **SESSION, "MISTUDIO_JOB__GRACE_S": str(grace_s)}
         worker = Worker(environment, self._directory / f"worker{len(self.workers)}", self._stack._running_keeper())
         self.workers.append(self._exits.enter_context(worker))
         return worker
@@ -167,3 +167,23 @@ def test_two_workers_with_the_same_job_make_one_result(crew: Crew, tmp_path: Pat
     lines = [line for worker in crew.workers for line in worker.said("job") if line["job"] == job]
     assert len(lines) == PARTITIONS
     assert len([line for line in lines if line["attempt"]]) >= 2, "nobody raced"
+
+
+def test_a_worker_whose_grace_is_over_hands_its_job_over(crew: Crew, tmp_path: Path) -> None:
+    """SIGTERM with a grace shorter than the job: it is given back in order, and another worker does it."""
+    place = crew.place
+    jobs = put_jobs(place, tmp_path, PARTITIONS, n_texts=30_000)
+    crew.ensure(1)
+    hasty = crew.start(grace_s=0.1)
+    hasty.wait_ready()
+    for partition, job in enumerate(jobs):
+        place.announce(job, partition=partition)
+    wait_for(lambda: hasty.busy or None, "the hasty worker to be busy")
+    assert hasty.stop() == 0
+    # beside the job that computes, a record may be in hand that waits for its turn
+    assert {line["outcome"] for line in hasty.said("job")} == {"given back"}
+    assert hasty.said("jobs given back")
+    assert not hasty.busy
+    for job in jobs:
+        place.wait_for_result(job, within_s=90)
+    check_one_result_each(place, jobs)
