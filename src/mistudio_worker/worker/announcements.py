@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mistudio_worker.worker.ports import ObjectStore, Publisher, Record
     from mistudio_worker.worker.result_store import StoredManifest
 
+MESSAGE_CHARACTERS = 2000
 POINTER_CONTENT_TYPE = "application/vnd.mistudio.pointer+json"
 
 
@@ -90,8 +91,8 @@ def dead_letter_message(topics: Topics, record: Record, error: MistudioError, at
     """Build the dead letter: the record's own key, value and headers, and why it lies there."""
     added = {
         "error-code": error.code,
-        "error-message": error.message,
-        "error-hint": error.hint,
+        "error-message": error.message[:MESSAGE_CHARACTERS],
+        "error-hint": error.hint[:MESSAGE_CHARACTERS],
         "original-topic": record.topic,
         "original-partition": str(record.partition),
         "original-offset": str(record.offset),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 ARTIFACT_POLL_S = (0.5, 10.0)
 RELEASE_LIMIT_S = 5.0
+PAUSE_WITHOUT_OUTCOME_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,9 @@ class JobRunner:
         state = JobState(record)
         try:
             await self._reach_outcome(record, state)
+        except Exception:  # not even a dead letter could be written: the loop takes the record again, but not at once
+            await asyncio.sleep(PAUSE_WITHOUT_OUTCOME_S)
+            raise
         finally:
             log.info("job", **state.summary())
 
