@@ -30,6 +30,7 @@ def seaweed(directory: Path, *, ports: Sequence[int], access_key: str, secret_ke
     s3, master, volume, filer, admin = ports
     command = [
         str(programs.weed_binary()),
+        "-logtostderr=true",  # else it also writes files into the system's temporary directory
         "mini",
         f"-dir={data}",
         "-ip=127.0.0.1",
