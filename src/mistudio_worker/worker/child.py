@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mistudio_worker.errors import ChildFailed, RefusedInput
+from mistudio_worker.errors import ChildFailed, MistudioError
 from mistudio_worker.worker.analysis_request import AnalysisOutcome, Progress
 from mistudio_worker.worker.child_main import Failed, Ready, serve
 
@@ -199,7 +199,7 @@ def _resident_bytes(pid: int | None) -> int:
 
 def _ended_in_order(error: BaseException) -> bool:
     """Whether the process itself reported the error, and so waits for the next request."""
-    return isinstance(error, RefusedInput)
+    return isinstance(error, MistudioError) and not isinstance(error, ChildFailed)
 
 
 class ChildPool:
