@@ -53,7 +53,9 @@ def run() -> None:
 
 @app.command(epilog="Example: mistudio-worker analyze examples/run --out /tmp/out")
 def analyze(
-    run_dir: Annotated[Path, typer.Argument(help="Holds models/<job>/ and activations/<job>/, as the bucket does.")],
+    run_dir: Annotated[
+        Path, typer.Argument(metavar="RUN_DIR", help="Holds models/<job>/ and activations/<job>/, as the bucket does.")
+    ],
     out: Out,
     job: Job = None,
     top_k: TopK = 20,
@@ -90,7 +92,8 @@ def submit(
 
 @app.command(epilog="Example: mistudio-worker fetch train_20260102_030405_0001 --out /tmp/out")
 def fetch(
-    job: Annotated[str, typer.Argument(help="A find job id, or a training job id (its newest result).")], out: Out
+    job: Annotated[str, typer.Argument(metavar="JOB", help="A find job id, or a training job id (its newest result).")],
+    out: Out,
 ) -> None:
     """Download the exports of a job, each verified by its SHA-256."""
     from mistudio_worker.commands.fetch import fetch_command  # noqa: PLC0415
