@@ -12,6 +12,7 @@ import typer
 from mistudio_worker.commands.exit_codes import ExitCode, code_of, say_error
 from mistudio_worker.domain.parameters import Parameters
 from mistudio_worker.errors import MistudioError
+from mistudio_worker.logging_setup import configure_logging, quiet_libraries
 from mistudio_worker.settings import Device, Settings, read_settings
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ Out = Annotated[Path, typer.Option("--out", help="Exports go to OUT/results/<fin
 def run() -> None:
     """Work: consume training-complete until SIGTERM or Ctrl-C."""
     from mistudio_worker import bootstrap  # noqa: PLC0415 - loaded for this command alone
-    from mistudio_worker.logging_setup import configure_logging  # noqa: PLC0415
 
     settings = read_settings()
     configure_logging(settings.log)
@@ -149,6 +149,7 @@ def main() -> None:
 
 
 def _exit(command: Coroutine[Any, Any, ExitCode]) -> None:
+    quiet_libraries()
     code = asyncio.run(command)
     if code is not ExitCode.DONE:
         raise typer.Exit(int(code))

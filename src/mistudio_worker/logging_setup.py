@@ -11,6 +11,8 @@ import structlog
 if TYPE_CHECKING:
     from mistudio_worker.settings import LogSettings
 
+REPEAT_S = 30.0
+
 
 def configure_logging(settings: LogSettings) -> None:
     """Set up structlog and the standard library's logging alike."""
@@ -35,5 +37,32 @@ def configure_logging(settings: LogSettings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer], foreign_pre_chain=shared
         )
     )
+    handler.addFilter(Unrepeated())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("mistudio_worker").setLevel(settings.level.upper())
+
+
+def quiet_libraries() -> None:
+    """Keep the clients' own complaints from a command's stderr: it says itself what is wrong and what to do."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+class Unrepeated(logging.Filter):
+    """Lets a library say the same thing once in `REPEAT_S`: a client whose broker is away says it ten times a second.
+
+    What mistudio_worker itself logs always passes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_s: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to let the record pass."""
+        if record.name.startswith("mistudio_worker"):
+            return True
+        said = (record.name, str(record.msg))
+        fresh = record.created - self._said_s.get(said, float("-inf")) >= REPEAT_S
+        if fresh:
+            self._said_s[said] = record.created
+        return fresh
