@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mistudio_worker.settings import LogSettings
 
 REPEAT_S = 30.0
+MOST_REMEMBERED = 1000
 
 
 def configure_logging(settings: LogSettings) -> None:
@@ -64,5 +65,7 @@ class Unrepeated(logging.Filter):
         said = (record.name, str(record.msg))
         fresh = record.created - self._said_s.get(said, float("-inf")) >= REPEAT_S
         if fresh:
+            if len(self._said_s) >= MOST_REMEMBERED:
+                self._said_s.clear()
             self._said_s[said] = record.created
         return fresh

@@ -47,8 +47,11 @@ class KafkaPublisher:
                 acknowledged = await producer.send(
                     message.topic, value=value, key=message.key, headers=list(message.headers)
                 )
-                # shielded: the batch is the producer's, an answer that comes late harms nobody
-                await asyncio.shield(acknowledged)
+                # waited for, not awaited: the batch is the producer's, and its cancellation is not ours
+                await asyncio.wait({acknowledged})
+            if acknowledged.cancelled():
+                raise self._away(message, "was given up with its connection")
+            acknowledged.result()
         except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
             raise self._too_large(message) from error
         except TimeoutError as error:
