@@ -18,10 +18,11 @@ from mistudio_worker.analysis.geometry import measure_geometry
 from mistudio_worker.analysis.keywords import find_keywords
 from mistudio_worker.analysis.label_hits import build_label_hits
 from mistudio_worker.analysis.labels import judge_labels
+from mistudio_worker.analysis.measures import Measures
 from mistudio_worker.analysis.outliers import find_outliers
 from mistudio_worker.analysis.positives import gather
 from mistudio_worker.analysis.ranking import rank_texts
-from mistudio_worker.analysis.reports import Measures, report_feature
+from mistudio_worker.analysis.reports import report_feature
 from mistudio_worker.analysis.statistics import compute_statistics
 from mistudio_worker.analysis.terms import build_term_table
 from mistudio_worker.analysis.tiers import raise_flags

@@ -10,7 +10,7 @@ from mistudio_worker.analysis.tiers import MIN_POSITIVES
 
 if TYPE_CHECKING:
     from mistudio_worker.analysis.coherence import SpaceCoherence
-    from mistudio_worker.analysis.reports import Measures
+    from mistudio_worker.analysis.measures import Measures
     from mistudio_worker.domain.feature_report import Geometry
 
 INVALID = "the feature's column holds NaN, infinite or negative cells and was not analysed"

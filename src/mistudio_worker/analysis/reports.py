@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,59 +15,7 @@ from mistudio_worker.analysis.tiers import MIN_POSITIVES, flags_of, quality_leve
 from mistudio_worker.domain.feature_report import Coherence, Diversity, FeatureReport, TopActivation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from mistudio_worker.analysis.coherence import SpaceCoherence
-    from mistudio_worker.analysis.complexity import FeatureComplexity
-    from mistudio_worker.analysis.diversity import Likeness
-    from mistudio_worker.analysis.geometry import GeometryTable
-    from mistudio_worker.analysis.labels import FeatureLabels
-    from mistudio_worker.analysis.outliers import OutlierTable
-    from mistudio_worker.analysis.statistics import StatisticsTable
-    from mistudio_worker.analysis.tiers import FlagTable
-    from mistudio_worker.analysis.top_examples import TopExamples
-    from mistudio_worker.domain.feature_report import KeywordStatistic
-
-
-@dataclass(frozen=True, slots=True)
-class Measures:
-    """Everything measured, as columns over the features.
-
-    Attributes:
-        texts: [n] of the run.
-        invalid: [F] features that were not analysed.
-        statistics: of the activations.
-        top: strongest texts.
-        scores: [F] coherence_score; NaN where not defined.
-        activation: None without original activations.
-        text: coherence over the words.
-        keywords: one tuple a feature.
-        labels: one record a feature.
-        complexity: one record a feature.
-        duplicate_shares: [F]; NaN below 2 top texts.
-        likeness: None without original activations.
-        outliers: one row a top example.
-        flags: figures of the flags.
-        geometry: None without the autoencoder.
-    """
-
-    texts: Sequence[str]
-    invalid: NDArray[np.bool_]
-    statistics: StatisticsTable
-    top: TopExamples
-    scores: NDArray[np.float64]
-    activation: SpaceCoherence | None
-    text: SpaceCoherence
-    keywords: Sequence[tuple[KeywordStatistic, ...]]
-    labels: Sequence[FeatureLabels]
-    complexity: Sequence[FeatureComplexity]
-    duplicate_shares: NDArray[np.float64]
-    likeness: Likeness | None
-    outliers: OutlierTable
-    flags: FlagTable
-    geometry: GeometryTable | None
+    from mistudio_worker.analysis.measures import Measures
 
 
 def report_feature(measures: Measures, feature: int) -> FeatureReport:
