@@ -54,7 +54,7 @@ def run() -> None:
 @app.command(epilog="Example: mistudio-worker analyze examples/run --out /tmp/out")
 def analyze(
     run_dir: Annotated[
-        Path, typer.Argument(metavar="RUN_DIR", help="Holds models/<job>/ and activations/<job>/, as the bucket does.")
+        Path, typer.Argument(metavar="DIR", help="Holds models/<job>/ and activations/<job>/, as the bucket does.")
     ],
     out: Out,
     job: Job = None,
