@@ -41,6 +41,7 @@ def configure_logging(settings: LogSettings) -> None:
     handler.addFilter(Unrepeated())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("mistudio_worker").setLevel(settings.level.upper())
+    logging.getLogger("aiokafka").setLevel(logging.NOTSET)  # in case `quiet_libraries` went before
 
 
 def quiet_libraries() -> None:
