@@ -120,14 +120,23 @@ def test_a_mistyped_setting_is_wrong_usage(idle_command: CommandLine) -> None:
 def test_submit_ends_with_the_outcome(command: CommandLine, tmp_path: Path, kind: str, code: int) -> None:
     """A folder is uploaded and followed to its end: exit code, outcome and reasons are the job's."""
     run = BROKEN_RUNS[kind]
-    where = run.write(tmp_path)
+    run.write(tmp_path)
     said = command("submit", tmp_path, "--wait", "--limit-s", 60)
     assert said.code == code, said.err
     for expected in run.codes:
         assert expected in said.err
-    assert f"{where.training_job_id}: fetch" in said.err or code == 4
     assert ("find_" in said.out) == (code != 4)
     assert ("\n  hint: " in said.err) == (code == 4)
+
+
+@pytest.mark.usefixtures("worker")
+def test_submit_shows_how_far_the_job_is(command: CommandLine, tmp_path: Path) -> None:
+    """A job of some seconds is followed step by step on stderr, stdout has the outcome alone."""
+    run = write_run(tmp_path, job_id=a_job(), n_texts=15_000, n_features=64)
+    said = command("submit", tmp_path, "--wait", "--limit-s", 60)
+    assert said.code == 0, said.err
+    assert f"{run.training_job_id}: " in said.err
+    assert run.training_job_id not in said.out.splitlines()[0]
 
 
 def test_submit_without_waiting_announces(idle_command: CommandLine, idle_place: Place, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_refused_run_ends_in_the_dead_letter_topic(place: Place, worker: Worke
     assert failed.header("traceparent") == workers.PARENT
     assert not failed.data["retriable"]
     assert place.records(place.topics.find_complete, job) == []
-    assert [line["outcome"] for line in worker.said("job") if line["job"] == job] == ["dead-lettered"]
+    assert [line["outcome"] for line in worker.wait_for_lines(job)] == ["dead-lettered"]
     assert list(worker.work_dir.rglob("CODE_RAN")) == []
 
 
@@ -92,7 +92,7 @@ def test_the_partition_moves_on_behind_a_refused_run(place: Place, tmp_path: Pat
     first, second = (place.announce(job, partition=1) for job in (bad, good))
     assert (second.partition, second.offset) == (first.partition, first.offset + 1)
     assert place.wait_for_result(good).data["status"] == "completed"
-    assert place.letter_of(first) is not None
+    place.wait_for_letter(first)
     place.wait_until_committed()
 
 

@@ -74,7 +74,7 @@ def test_a_known_job_is_answered_without_a_second_analysis(place: Place, worker:
     """Four events made one data prefix; the three later jobs claimed no attempt."""
     keys = place.keys(f"find/{main_job.find_job}/")
     assert len({key.split("/")[2] for key in keys if not key.endswith("manifest.json")}) == 1
-    lines = [line for line in worker.said("job") if line["job"] == main_job.training_job]
+    lines = worker.wait_for_lines(main_job.training_job, count=len(FORMS))
     assert [(line["outcome"], line["attempt"]) for line in lines[: len(FORMS)]] == [
         ("completed", 1),
         ("completed", 0),
@@ -148,7 +148,7 @@ def test_the_manifest_is_written_last(place: Place, main_job: MainJob) -> None:
 def test_the_trace_goes_through(place: Place, main_job: MainJob) -> None:
     """The traceparent of the event stands in find-complete and in progress; without one there is none."""
     assert [event.header("traceparent") for event in main_job.complete] == [PARENT, PARENT, None, None]
-    progress = place.records(place.topics.find_progress, main_job.training_job)
+    progress = place.wait_for_records(place.topics.find_progress, main_job.training_job)
     assert PARENT in {seen.header("traceparent") for seen in progress}
 
 
@@ -157,7 +157,7 @@ def test_progress_is_told_step_by_step(place: Place, main_job: MainJob) -> None:
     schema = json.loads((SCHEMAS / "find-progress.v1.json").read_text())
     told = [
         seen.data
-        for seen in place.records(place.topics.find_progress, main_job.training_job)
+        for seen in place.wait_for_records(place.topics.find_progress, main_job.training_job, count=3)
         if seen.data["find_job_id"] == main_job.find_job
     ]
     for event in told:

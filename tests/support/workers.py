@@ -350,8 +350,16 @@ class Worker:
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """The log lines of one event; `job` is the canonical line of a job."""
-        lines = (json.loads(line) for line in self.log.splitlines() if line.startswith("{"))
+        whole, _, _ = self.log.rpartition("\n")  # the last line may be half written
+        lines = (json.loads(line) for line in whole.splitlines() if line.startswith("{"))
         return [line for line in lines if line.get("event") == event]
+
+    def wait_for_lines(self, job: str, *, count: int = 1) -> list[dict[str, Any]]:
+        """Wait for so many canonical lines of a job: they come after its outcome can be read in the topics."""
+        return wait_for(
+            lambda: found if len(found := [line for line in self.said("job") if line["job"] == job]) >= count else None,
+            f"{count} lines of {job} in the log",
+        )
 
     def wait_ready(self) -> None:
         """Wait until it is warm and has its partitions."""
