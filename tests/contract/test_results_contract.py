@@ -12,12 +12,13 @@ from jsonschema import Draft202012Validator
 from lxml import etree
 from support.results import FIND_JOB_ID, TRAINING_JOB_ID, small_result
 
+from mistudio_worker.contracts import explainer as explainer_models
 from mistudio_worker.contracts import feature as feature_models
 from mistudio_worker.contracts import index as index_models
 from mistudio_worker.contracts import results as result_models
 from mistudio_worker.contracts.index import IndexV1
 from mistudio_worker.contracts.results import ResultsV1
-from mistudio_worker.domain import feature_report, find_result, parameters, training_run
+from mistudio_worker.domain import explainer_bundle, feature_report, find_result, parameters, training_run
 from mistudio_worker.exports import index_export, records
 from mistudio_worker.exports.write_exports import write_exports
 
@@ -37,7 +38,15 @@ SAME_FIELDS: list[tuple[type, type[BaseModel]]] = [
     (feature_report.Complexity, feature_models.ComplexityV1),
     (feature_report.Neighbor, feature_models.NeighborV1),
     (feature_report.Geometry, feature_models.GeometryV1),
+    (feature_report.HeldOut, feature_models.HeldOutV1),
+    (feature_report.CoactiveFeature, feature_models.CoactiveFeatureV1),
     (feature_report.FeatureReport, feature_models.FeatureV1),
+    (explainer_bundle.BundleExample, explainer_models.BundleExampleV1),
+    (explainer_bundle.ExplainerBundle, explainer_models.ExplainerBundleV1),
+    (explainer_bundle.Explainer, explainer_models.ExplainerV1),
+    (find_result.SaeQuality, result_models.SaeQualityV1),
+    (find_result.SharedTopTexts, result_models.SharedTopTextsV1),
+    (find_result.DirectionPair, result_models.DirectionPairV1),
     (find_result.Corpus, result_models.CorpusV1),
     (find_result.Versions, result_models.VersionsUsedV1),
     (parameters.Parameters, result_models.ParametersUsedV1),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mistudio_worker.domain.explainer_bundle import BundleExample, Explainer, ExplainerBundle
 from mistudio_worker.domain.feature_report import (
     QUALITY_TIERS,
     ActivationStatistics,
+    CoactiveFeature,
     Coherence,
     Complexity,
     Diversity,
     FeatureReport,
     Geometry,
+    HeldOut,
     KeywordStatistic,
     LabelEvidence,
     Neighbor,
@@ -19,7 +22,7 @@ from mistudio_worker.domain.feature_report import (
     QualityTier,
     TopActivation,
 )
-from mistudio_worker.domain.find_result import Corpus, FindResult, Versions
+from mistudio_worker.domain.find_result import Corpus, DirectionPair, FindResult, SaeQuality, SharedTopTexts, Versions
 from mistudio_worker.domain.identity import JobIdentity
 from mistudio_worker.domain.parameters import Parameters
 from mistudio_worker.domain.training_run import Gap, TrainingMetadata
@@ -76,7 +79,7 @@ def feature(feature_id: int, texts: tuple[str, ...] = ("one text", "another text
         quality_level="medium",
         pattern_category="technical",
         activation_statistics=statistics(feature_id),
-        coherence=Coherence(0.61, 0.12, 0.3, 0.021),
+        coherence=Coherence(0.61, 0.12, 0.3, 0.021, 0.999, 1.0, 0.5, 0.8),
         diversity=Diversity(1.9, 0.0),
         flags={"dense": 0.63},
         secondary_categories=("factual",),
@@ -93,6 +96,10 @@ def feature(feature_id: int, texts: tuple[str, ...] = ("one text", "another text
         top_activations=top,
         outlier_examples=(OutlierExample(100 * feature_id, 1 / 3, ("activation", "dissimilar"), 4.2, None),),
         geometry=Geometry((Neighbor(1, 0.5), Neighbor(3, 0.25)), Neighbor(2, -0.75), 0.9, 1.0, 0.7, -0.1),
+        held_out=HeldOut(0.93, "=sum", 0.81),
+        coactive=(CoactiveFeature(2, 0.25, 0.4), CoactiveFeature(5, 0.1, -0.05)),
+        reconstruction_error=0.2 + 0.1,
+        priority_score=0.7,
     )
     return replace(base, **changes)  # type: ignore[arg-type]
 
@@ -146,9 +153,41 @@ def result(*features: FeatureReport, **changes: object) -> FindResult:
             mean_l0=0.16,
             histogram_edges=HISTOGRAM_EDGES,
             covered_texts=0.002,
+            near_duplicate_texts=3,
+            priority_share=0.5,
+            priority_covered_texts=0.04,
+            sae_quality=SaeQuality(0.8, 0.16, 0.1, 0.0),
+            shared_top_texts=(SharedTopTexts((0, 2), 2, 1.0),),
+            duplicate_features=(DirectionPair((0, 2), 0.99),),
+            antipodal_features=(DirectionPair((0, 4), -0.95),),
         ),
     )
     return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def explainer(*features: FeatureReport) -> Explainer:
+    """A bundle a feature that shows its top texts and tests on two others."""
+    bundles = tuple(
+        ExplainerBundle(
+            feature_id=f.feature_id,
+            priority_score=f.priority_score,
+            coherence_score=f.coherence_score,
+            pattern_category=f.pattern_category,
+            top=tuple(BundleExample(t.text_index, t.activation_strength, 1.0) for t in f.top_activations),
+            quantiles=(BundleExample(900, 1 / 7, 0.5),),
+            hard_negatives=(BundleExample(901, 0.0, 0.0),),
+            test_active=(),
+            test_silent=(BundleExample(902, 0.0, 0.0),),
+            duplicates_left_out=1,
+            coherence=f.coherence,
+            held_out=f.held_out,
+            keyword_statistics=f.keyword_statistics,
+            label_evidence=f.label_evidence,
+        )
+        for f in features
+    )
+    shown = {t.text_index: t.text for f in features for t in f.top_activations}
+    return Explainer(bundles, {str(i): text for i, text in {**shown, 900: "a", 901: "=b", 902: "\0"}.items()})
 
 
 def small_result() -> FindResult:
@@ -163,7 +202,7 @@ def small_result() -> FindResult:
         *(feature(6 + i, (text, text)) for i, text in enumerate(NASTY_TEXTS)),
     ]
     gap = Gap("FEATURE_NOT_FINITE", "feature 3 holds NaN \x1b[31m and was not analysed", features=(3,))
-    return result(*features, gaps=(gap,))
+    return result(*features, gaps=(gap,), explainer=explainer(features[0], features[2]))
 
 
 def golden_result() -> FindResult:
@@ -175,4 +214,4 @@ def golden_result() -> FindResult:
         unscored(3, "invalid"),
     ]
     gap = Gap("FEATURE_NOT_FINITE", "feature 3 holds NaN \x1b[31m and was not analysed", features=(3,))
-    return result(*features, gaps=(gap,))
+    return result(*features, gaps=(gap,), explainer=explainer(features[0], features[2]))

@@ -47,6 +47,7 @@ def report_feature(measures: Measures, feature: int) -> FeatureReport:
         top_activations=_top_activations(measures, feature),
         outlier_examples=outlier_records(measures.top, measures.outliers, measures.likeness, feature),
         geometry=geometry,
+        priority_score=score,
         reasons=why_undefined(measures, feature, geometry),
     )
 

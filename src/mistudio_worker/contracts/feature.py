@@ -52,6 +52,28 @@ class CoherenceV1(WireModel):
     activation_baseline: Cosine | None = Field(description="the same over all pairs of texts, equal weights")
     text_space: Share | None = Field(description="over TF-IDF rows, weighted")
     text_baseline: Share | None = Field(description="the same over all pairs of texts, equal weights")
+    activation_percentile: Share | None = Field(
+        description="of activation_space among random placements of the weights"
+    )
+    text_percentile: Share | None = Field(description="the same of text_space")
+    score_low: Share | None = Field(description="lower end of the 95 % interval of coherence_score")
+    score_high: Share | None = Field(description="upper end")
+
+
+class HeldOutV1(WireModel):
+    """What the texts of a feature show on texts that were not used to find it; null where not defined."""
+
+    separability: Share | None = Field(description="AUROC of even-ranked against silent texts, 0.5 is chance")
+    keyword: str | None = Field(description="term that separates the odd-ranked texts best")
+    keyword_auroc: Share | None = Field(description="(1 + TPR - FPR) / 2 of that term on even-ranked and other texts")
+
+
+class CoactiveFeatureV1(WireModel):
+    """Another feature that fires on the same texts."""
+
+    feature_id: Count
+    jaccard: Share = Field(description="texts that both fire on / texts that either fires on")
+    correlation: Cosine = Field(description="Pearson, of the activations over all texts")
 
 
 class KeywordStatisticV1(WireModel):
@@ -145,4 +167,8 @@ class FeatureV1(WireModel):
     top_activations: list[TopActivationV1] = Field(max_length=100, description="strongest first")
     outlier_examples: list[OutlierExampleV1]
     geometry: GeometryV1 | None = Field(description="null without the autoencoder")
+    held_out: HeldOutV1
+    coactive: list[CoactiveFeatureV1] = Field(max_length=5, description="best first")
+    reconstruction_error: NotNegative | None = Field(description="of the top texts: 0 perfect, 1 as bad as the mean")
+    priority_score: Share = Field(description="how worthwhile it is to explain the feature; orders priority features")
     reasons: dict[str, str] = Field(description="name of a field -> why it is not defined")

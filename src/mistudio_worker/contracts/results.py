@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mistudio_worker.contracts.feature import Count, FeatureV1, Level, NotNegative, Share, Tier
+from mistudio_worker.contracts.explainer import ExplainerV1
+from mistudio_worker.contracts.feature import Cosine, Count, FeatureV1, Level, NotNegative, Share, Tier
 from mistudio_worker.contracts.wire import FindJobId, JobId, Sha256, WireModel
 
 FeatureKey = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]*)$")]
@@ -65,6 +66,7 @@ class BestFeatureV1(WireModel):
 
     feature_id: Count
     coherence_score: Share
+    priority_score: Share
     pattern_category: str
     pattern_keywords: list[str]
 
@@ -78,7 +80,31 @@ class SummaryInsightsV1(WireModel):
     features_by_category: dict[str, Count]
     mean_coherence: Share | None = Field(description="over the tiers excellent to poor; null without any")
     priority_feature_count: Count = Field(description="features at or over coherence_threshold that have texts")
-    best_features: list[BestFeatureV1] = Field(max_length=10, description="best first, ties by the lower id")
+    best_features: list[BestFeatureV1] = Field(max_length=10, description="by priority_score, ties by the lower id")
+
+
+class SaeQualityV1(WireModel):
+    """How well the autoencoder does on this run."""
+
+    explained_variance: float | None = Field(le=1, description="null without autoencoder or original activations")
+    mean_l0: NotNegative
+    dead_share: Share
+    dense_share: Share = Field(description="features that fire on at least half of the texts")
+
+
+class SharedTopTextsV1(WireModel):
+    """Two features whose top texts are largely the same."""
+
+    feature_ids: list[Count] = Field(min_length=2, max_length=2)
+    shared: Count
+    share: Share = Field(description="shared / the smaller number of top texts")
+
+
+class DirectionPairV1(WireModel):
+    """Two features by the cosine of their decoder directions."""
+
+    feature_ids: list[Count] = Field(min_length=2, max_length=2)
+    cosine: Cosine
 
 
 class CorpusV1(WireModel):
@@ -95,6 +121,13 @@ class CorpusV1(WireModel):
     mean_l0: NotNegative = Field(description="mean number of features that fire on a text")
     histogram_edges: list[float] = Field(description="a bin counts edges[i] <= a < edges[i + 1]")
     covered_texts: Share = Field(description="share of the texts that are a top text of some feature")
+    near_duplicate_texts: Count = Field(description="texts that nearly repeat an earlier one")
+    priority_share: Share | None = Field(description="judged features that reach coherence_threshold; null without any")
+    priority_covered_texts: Share = Field(description="texts on which a feature worth explaining fires")
+    sae_quality: SaeQualityV1 | None
+    shared_top_texts: list[SharedTopTextsV1] = Field(max_length=20, description="most first")
+    duplicate_features: list[DirectionPairV1] = Field(max_length=20, description="most alike first")
+    antipodal_features: list[DirectionPairV1] = Field(max_length=20, description="most opposed first")
     metadata_disagreements: list[str]
 
 
@@ -123,4 +156,5 @@ class ResultsV1(WireModel):
     summary_insights: SummaryInsightsV1
     summary_report: str = Field(description="the text of _summary_report.txt")
     corpus: CorpusV1
+    explainer: ExplainerV1 = Field(description="what an explainer should read and test on, a feature worth explaining")
     gaps: list[ResultGapV1] = Field(description="what was missing; status is partial where there are any")

@@ -80,12 +80,52 @@ class Coherence:
         activation_baseline: the same with equal weights, over all pairs of texts.
         text_space: MonoSemanticity over TF-IDF rows, 0 to 1.
         text_baseline: the same with equal weights, over all pairs of texts.
+        activation_percentile: share of random placements of the same weights on the texts that give a lower
+            `activation_space`, 0 to 1.
+        text_percentile: the same of `text_space`.
+        score_low: lower end of the 95 % interval of `coherence_score`, 0 to 1.
+        score_high: upper end.
     """
 
     activation_space: float | None
     activation_baseline: float | None
     text_space: float | None
     text_baseline: float | None
+    activation_percentile: float | None = None
+    text_percentile: float | None = None
+    score_low: float | None = None
+    score_high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What the feature's texts show on texts that were not used to find it; None where not defined.
+
+    Attributes:
+        separability: AUROC, 0 to 1, of the cosine to the centroid of the odd-ranked texts, for even-ranked texts
+            over texts that did not fire; 0.5 is chance.
+        keyword: the term that separates the odd-ranked texts best from others.
+        keyword_auroc: (1 + TPR - FPR) / 2 of that term on the even-ranked texts and on others, 0 to 1.
+    """
+
+    separability: float | None
+    keyword: str | None
+    keyword_auroc: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CoactiveFeature:
+    """Another feature that fires on the same texts.
+
+    Attributes:
+        feature_id: the other feature.
+        jaccard: texts that both fire on / texts that either fires on, 0 to 1.
+        correlation: Pearson correlation of the two activations over all texts, -1 to 1.
+    """
+
+    feature_id: int
+    jaccard: float
+    correlation: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +281,11 @@ class FeatureReport:
         outlier_examples: strongest first.
         diversity: of the top texts.
         geometry: None without the autoencoder.
+        held_out: checks on texts that were not used to find the feature's concept.
+        coactive: up to 5 features that fire on the same texts most (Jaccard), best first, ties by lower id.
+        reconstruction_error: |e - SAE(e)|^2 summed over the top texts / |e - mean e|^2 summed over them;
+            0 is perfect, 1 as bad as the mean; None without autoencoder or original activations.
+        priority_score: 0 to 1, how worthwhile explaining the feature is, see docs/explanation/measures.md.
         reasons: name of a field -> why it is not defined.
     """
 
@@ -264,4 +309,8 @@ class FeatureReport:
     top_activations: tuple[TopActivation, ...] = ()
     outlier_examples: tuple[OutlierExample, ...] = ()
     geometry: Geometry | None = None
+    held_out: HeldOut = HeldOut(None, None, None)
+    coactive: tuple[CoactiveFeature, ...] = ()
+    reconstruction_error: float | None = None
+    priority_score: float = 0.0
     reasons: Mapping[str, str] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from mistudio_worker.domain.explainer_bundle import Explainer
 from mistudio_worker.domain.feature_report import JUDGED_TIERS
 
 if TYPE_CHECKING:
@@ -16,6 +17,46 @@ if TYPE_CHECKING:
     from mistudio_worker.domain.training_run import Gap, TrainingMetadata
 
 ResultStatus = Literal["completed", "partial"]
+
+
+@dataclass(frozen=True, slots=True)
+class SaeQuality:
+    """How well the autoencoder does on this run.
+
+    Attributes:
+        explained_variance: 1 - sum |e - SAE(e)|^2 / sum |e - mean e|^2 over the usable texts, at most 1.
+        mean_l0: mean number of features that fire on a text.
+        dead_share: share of the features that never fire, 0 to 1.
+        dense_share: share of the features that fire on at least half of the texts, 0 to 1.
+    """
+
+    explained_variance: float | None
+    mean_l0: float
+    dead_share: float
+    dense_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class SharedTopTexts:
+    """Two features whose top texts are largely the same.
+
+    Attributes:
+        feature_ids: the two, ascending.
+        shared: number of top texts of both.
+        share: shared / the smaller number of top texts, 0 to 1.
+    """
+
+    feature_ids: tuple[int, ...]
+    shared: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionPair:
+    """Two features by the cosine of their decoder directions, -1 to 1."""
+
+    feature_ids: tuple[int, ...]
+    cosine: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +76,13 @@ class Corpus:
         histogram_edges: edges of the histograms of positives; a bin counts edges[i] <= a < edges[i + 1],
             the first bin also what lies below it, the last also what lies above it.
         covered_texts: share of the texts that are a top text of some feature.
+        near_duplicate_texts: texts that nearly repeat another one of the run.
+        priority_share: share of the judged features that reach the threshold; None where none is judged.
+        priority_covered_texts: share of the texts on which some feature worth explaining fires.
+        sae_quality: of the autoencoder on this run.
+        shared_top_texts: up to 20 pairs that share at least half of their top texts, most first, ties by lower ids.
+        duplicate_features: up to 20 pairs with nearly the same decoder direction, most alike first, ties by lower ids.
+        antipodal_features: up to 20 pairs with nearly opposite decoder directions, most opposed first.
         metadata_disagreements: what metadata.json says otherwise than the tensors, one sentence each.
     """
 
@@ -49,6 +97,13 @@ class Corpus:
     mean_l0: float
     histogram_edges: tuple[float, ...]
     covered_texts: float
+    near_duplicate_texts: int = 0
+    priority_share: float | None = None
+    priority_covered_texts: float | None = None
+    sae_quality: SaeQuality | None = None
+    shared_top_texts: tuple[SharedTopTexts, ...] = ()
+    duplicate_features: tuple[DirectionPair, ...] = ()
+    antipodal_features: tuple[DirectionPair, ...] = ()
     metadata_disagreements: tuple[str, ...] = ()
 
 
@@ -73,6 +128,7 @@ class FindResult:
         features: one report a feature, ids 0 to F-1 in order.
         corpus: the run as a whole.
         gaps: what was missing from the input; status is `partial` where there are any.
+        explainer: one bundle a feature worth explaining, with the texts that they show.
     """
 
     identity: JobIdentity
@@ -82,6 +138,7 @@ class FindResult:
     features: tuple[FeatureReport, ...]
     corpus: Corpus
     gaps: tuple[Gap, ...] = field(default=())
+    explainer: Explainer = field(default=Explainer())
 
     @property
     def status(self) -> ResultStatus:
@@ -90,10 +147,10 @@ class FindResult:
 
     @property
     def priority_features(self) -> list[FeatureReport]:
-        """Features worth explaining: over the threshold, best first, ties by lower id."""
+        """Features worth explaining: coherence over the threshold, by priority, ties by lower id."""
         over = [
             f
             for f in self.features
             if f.coherence_score >= self.parameters.coherence_threshold and f.quality_tier in JUDGED_TIERS
         ]
-        return sorted(over, key=lambda f: (-f.coherence_score, f.feature_id))
+        return sorted(over, key=lambda f: (-f.priority_score, f.feature_id))

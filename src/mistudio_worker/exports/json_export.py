@@ -42,6 +42,7 @@ def write_json(result: FindResult, stream: BinaryIO) -> None:
         "summary_insights": summary_insights(result),
         "summary_report": summary_report(result),
         "corpus": result.corpus,
+        "explainer": result.explainer,
         "gaps": result.gaps,
     }
     top_k = result.parameters.top_k

@@ -70,6 +70,7 @@ class BestFeature:
 
     feature_id: int
     coherence_score: float
+    priority_score: float
     pattern_category: str
     pattern_keywords: tuple[str, ...]
 
@@ -137,7 +138,7 @@ def summary_insights(result: FindResult) -> SummaryInsights:
         mean_coherence=sum(scores) / len(scores) if scores else None,
         priority_feature_count=len(priority),
         best_features=tuple(
-            BestFeature(f.feature_id, f.coherence_score, f.pattern_category, f.pattern_keywords)
+            BestFeature(f.feature_id, f.coherence_score, f.priority_score, f.pattern_category, f.pattern_keywords)
             for f in priority[:BEST_FEATURES]
         ),
     )
