@@ -11,7 +11,7 @@ from mistudio_worker.analysis.coherence_score import coherence_score
 from mistudio_worker.analysis.complexity import score_complexity
 from mistudio_worker.analysis.corpus import describe_corpus
 from mistudio_worker.analysis.diversity import compare_top_texts
-from mistudio_worker.analysis.duplicates import near_duplicate_shares
+from mistudio_worker.analysis.duplicates import group_duplicates, near_duplicate_shares
 from mistudio_worker.analysis.execution import Execution
 from mistudio_worker.analysis.finite import check_finite
 from mistudio_worker.analysis.geometry import measure_geometry
@@ -76,7 +76,7 @@ def analyze(  # noqa: PLR0913 - what is analysed, how it is named, how it is run
         versions=Versions(ANALYSIS_VERSION, taxonomy.version, taxonomy.sha256),
         metadata=run.metadata,
         features=features,
-        corpus=describe_corpus(run, measures.statistics, measures.top, features),
+        corpus=describe_corpus(run, measures, features),
         gaps=run.gaps,
     )
     check_finite((result.features, result.corpus))
@@ -100,12 +100,13 @@ def _measure(
 
     on_progress("terms", 0.1)
     terms = build_term_table(run.texts)
+    duplicates = group_duplicates(run.texts, terms)
     keywords = find_keywords(terms, top)
     on_progress("categories", 0.2)
     hits = build_label_hits(run.texts, terms, taxonomy, execution)
     labels = judge_labels(hits, top)
     complexity = score_complexity(terms, hits, top)
-    duplicate_shares = near_duplicate_shares(terms, top)
+    duplicate_shares = near_duplicate_shares(duplicates, top)
     flags = raise_flags(positives, run.texts, duplicate_shares)
 
     on_progress("coherence", 0.4)
@@ -132,6 +133,7 @@ def _measure(
         keywords=keywords,
         labels=labels,
         complexity=complexity,
+        duplicates=duplicates,
         duplicate_shares=duplicate_shares,
         likeness=likeness,
         outliers=outliers,

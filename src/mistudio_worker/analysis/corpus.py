@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mistudio_worker.analysis.measures import Measures
     from mistudio_worker.analysis.statistics import StatisticsTable
-    from mistudio_worker.analysis.top_examples import TopExamples
     from mistudio_worker.domain.feature_report import FeatureReport
     from mistudio_worker.domain.training_run import TrainingRun
 
@@ -26,11 +26,10 @@ RELATIVE_TOLERANCE = 5e-3
 ABSOLUTE_TOLERANCE = 1e-6
 
 
-def describe_corpus(
-    run: TrainingRun, statistics: StatisticsTable, top: TopExamples, features: Sequence[FeatureReport]
-) -> Corpus:
+def describe_corpus(run: TrainingRun, measures: Measures, features: Sequence[FeatureReport]) -> Corpus:
     """Count what the reports say together; densities over the valid features."""
     n, count = run.features.shape
+    statistics = measures.statistics
     valid = _valid(run)
     tiers = Counter(report.quality_tier for report in features)
     categories = Counter(report.pattern_category for report in features)
@@ -45,7 +44,8 @@ def describe_corpus(
         mean_density=float(statistics.density[valid].mean()) if valid.any() else 0.0,
         mean_l0=int(statistics.positives.sum()) / n,
         histogram_edges=HISTOGRAM_EDGES,
-        covered_texts=np.unique(top.texts).size / n,
+        covered_texts=np.unique(measures.top.texts).size / n,
+        near_duplicate_texts=measures.duplicates.repeated_texts,
         metadata_disagreements=disagreements(run, statistics),
     )
 

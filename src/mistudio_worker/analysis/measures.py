@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mistudio_worker.analysis.coherence import SpaceCoherence
     from mistudio_worker.analysis.complexity import FeatureComplexity
     from mistudio_worker.analysis.diversity import Likeness
+    from mistudio_worker.analysis.duplicates import DuplicateGroups
     from mistudio_worker.analysis.geometry import GeometryTable
     from mistudio_worker.analysis.labels import FeatureLabels
     from mistudio_worker.analysis.outliers import OutlierTable
@@ -38,6 +39,7 @@ class Measures:
         keywords: one tuple a feature.
         labels: one record a feature.
         complexity: one record a feature.
+        duplicates: texts that nearly repeat each other.
         duplicate_shares: [F]; NaN below 2 top texts.
         likeness: None without original activations.
         outliers: one row a top example.
@@ -55,6 +57,7 @@ class Measures:
     keywords: Sequence[tuple[KeywordStatistic, ...]]
     labels: Sequence[FeatureLabels]
     complexity: Sequence[FeatureComplexity]
+    duplicates: DuplicateGroups
     duplicate_shares: NDArray[np.float64]
     likeness: Likeness | None
     outliers: OutlierTable

@@ -76,7 +76,7 @@ class Corpus:
         histogram_edges: edges of the histograms of positives; a bin counts edges[i] <= a < edges[i + 1],
             the first bin also what lies below it, the last also what lies above it.
         covered_texts: share of the texts that are a top text of some feature.
-        near_duplicate_texts: texts that nearly repeat another one of the run.
+        near_duplicate_texts: texts that nearly repeat an earlier one of the run.
         priority_share: share of the judged features that reach the threshold; None where none is judged.
         priority_covered_texts: share of the texts on which some feature worth explaining fires.
         sae_quality: of the autoencoder on this run.

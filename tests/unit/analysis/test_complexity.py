@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from mistudio_worker.analysis.complexity import score_complexity
-from mistudio_worker.analysis.duplicates import near_duplicate_shares
 from mistudio_worker.analysis.label_hits import build_label_hits
 from mistudio_worker.analysis.taxonomy import Taxonomy
 from mistudio_worker.analysis.terms import build_term_table
@@ -41,11 +40,3 @@ def test_parts_follow_their_formulas() -> None:
     assert both.score == pytest.approx(expected)
     assert (dead.score, dead.parts, dead.reason) == (None, None, "no top texts")
     assert (wordless.score, wordless.reason) == (None, "the top texts hold no words")
-
-
-def test_near_duplicates_are_counted_from_four_fifths() -> None:
-    """Nine of ten common words make a near-duplicate, exactly 0.8 does, less does not."""
-    texts = ["a b c d e", "a b c d", "a b c", "A, b; c d e!", "", "?"]
-    table = build_term_table(texts)
-    shares = near_duplicate_shares(table, top_of([0, 1], [0, 2], [0, 3, 1], [4, 5], [0], [], [0, 4]))
-    np.testing.assert_array_equal(shares, [0.5, 0.0, 2 / 3, 0.5, np.nan, np.nan, 0.0])
