@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from mistudio_worker.analysis.contexts import context_window
 from mistudio_worker.analysis.geometry import geometry_record
 from mistudio_worker.analysis.outliers import outlier_records
+from mistudio_worker.analysis.priority import priority_score
 from mistudio_worker.analysis.reasons import why_undefined
 from mistudio_worker.analysis.statistics import number_or_none, statistics_record
 from mistudio_worker.analysis.tiers import MIN_POSITIVES, flags_of, quality_level, quality_tier
@@ -26,7 +28,7 @@ def report_feature(measures: Measures, feature: int) -> FeatureReport:
     score = float(np.nan_to_num(measures.scores[feature])) if enough else 0.0
     labels, keywords = measures.labels[feature], measures.keywords[feature]
     geometry = None if measures.geometry is None else geometry_record(measures.geometry, feature)
-    return FeatureReport(
+    report = FeatureReport(
         feature_id=feature,
         coherence_score=score,
         quality_tier=quality_tier(score, positives, invalid=invalid),
@@ -47,9 +49,9 @@ def report_feature(measures: Measures, feature: int) -> FeatureReport:
         top_activations=_top_activations(measures, feature),
         outlier_examples=outlier_records(measures.top, measures.outliers, measures.likeness, feature),
         geometry=geometry,
-        priority_score=score,
         reasons=why_undefined(measures, feature, geometry),
     )
+    return replace(report, priority_score=priority_score(report))
 
 
 def _coherence(measures: Measures, feature: int) -> Coherence:
