@@ -138,6 +138,15 @@ class TestExamples:
             own |= {"priority_features", "priority_total"}
         assert {k: v for k, v in event.items() if k not in own} == {k: v for k, v in told.items() if k not in own}
 
+    def test_an_older_manifest_is_read(self) -> None:
+        """A result from before priority scores is found again and announced."""
+        data = example("manifest.v1/completed")
+        for feature in data["priority_features"]:
+            del feature["priority_score"]
+        validator("manifest.v1").validate(data)
+        event = find_completed(ManifestV1.model_validate(data), bucket="mistudio-results", key="k", sha256="0" * 64)
+        assert [feature.priority_score for feature in event.priority_features] == [None, None]
+
 
 class TestRefused:
     @pytest.mark.parametrize(
@@ -163,6 +172,7 @@ class TestRefused:
             ("find-complete.v1/completed", "counts.dead", DELETED),
             ("find-complete.v1/completed", "priority_features.0.coherence_score", 1.5),
             ("find-complete.v1/completed", "priority_features.0.keywords", ["k"] * 11),
+            ("find-complete.v1/completed", "priority_features.0.priority_score", -0.1),
             ("find-failed.v1/refused", "hint", DELETED),
             ("find-failed.v1/refused", "retriable", "maybe"),
             ("find-progress.v1/analyze", "fraction", 1.5),
@@ -174,6 +184,8 @@ class TestRefused:
             ("bucket-notification.v1/minio-put", "Records", []),
             ("bucket-notification.v1/minio-put", "Records.0.s3.object.key", DELETED),
             ("index.v1/small", "files.0.sha256", DELETED),
+            ("results.v1/small", "schema_version", "2.0"),
+            ("index.v1/small", "schema_version", "1"),
             ("results.v1/small", "features.0.coherence_score", None),
             ("results.v1/small", "features.0.top_activations.0.rank", 0),
             ("results.v1/small", "job_metadata.processing_time", 1.5),

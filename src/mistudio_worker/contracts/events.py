@@ -77,6 +77,7 @@ class PriorityFeatureV1(WireModel):
     coherence_score: Fraction
     category: str
     keywords: list[str] = Field(max_length=10)
+    priority_score: Fraction | None = Field(None, description="by which they are ordered; null from an older worker")
 
 
 class VersionsV1(WireModel):

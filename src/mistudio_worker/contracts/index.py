@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mistudio_worker.contracts.feature import Count
 from mistudio_worker.contracts.results import ParametersUsedV1, SummaryInsightsV1, VersionsUsedV1
-from mistudio_worker.contracts.wire import FindJobId, JobId, Sha256, WireModel
+from mistudio_worker.contracts.wire import FindJobId, JobId, SchemaVersion, Sha256, WireModel
 
 
 class IndexFileV1(WireModel):
@@ -27,7 +27,7 @@ class IndexV1(WireModel):
     The index itself and the ZIP, which holds the index, are not in it.
     """
 
-    schema_version: Literal["1.0"]
+    schema_version: SchemaVersion = Field(description="1.<minor>: a higher minor only adds fields")
     find_job_id: FindJobId
     source_job_id: JobId
     identity_sha256: Sha256

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mistudio_worker.contracts.explainer import ExplainerV1
 from mistudio_worker.contracts.feature import Cosine, Count, FeatureV1, Level, NotNegative, Share, Tier
-from mistudio_worker.contracts.wire import FindJobId, JobId, Sha256, WireModel
+from mistudio_worker.contracts.wire import FindJobId, JobId, SchemaVersion, Sha256, WireModel
 
 FeatureKey = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]*)$")]
 
@@ -146,7 +146,7 @@ class ResultsV1(WireModel):
     The JSON and the Parquet file write every number as float64 in full precision.
     """
 
-    schema_version: Literal["1.0"]
+    schema_version: SchemaVersion = Field(description="1.<minor>: a higher minor only adds fields")
     find_job_id: FindJobId
     source_job_id: JobId
     status: Literal["completed", "partial"]

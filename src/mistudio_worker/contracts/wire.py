@@ -18,3 +18,4 @@ JobId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,
 FindJobId = Annotated[str, StringConstraints(pattern=r"^find_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}$")]
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 ObjectKey = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+SchemaVersion = Annotated[str, StringConstraints(pattern=r"^1\.[0-9]+$")]

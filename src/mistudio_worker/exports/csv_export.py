@@ -42,7 +42,13 @@ def write_csv(result: FindResult, stream: BinaryIO) -> None:
 
 def csv_row(feature: FeatureReport) -> dict[str, Cell]:
     """Return column -> value, before cells are made safe."""
-    return {**_first_columns(feature), **_labels(feature), **_statistics(feature), **_parts(feature)}
+    return {
+        **_first_columns(feature),
+        **_labels(feature),
+        **_statistics(feature),
+        **_parts(feature),
+        **_evidence(feature),
+    }
 
 
 def safe_cell(text: str) -> str:
@@ -119,6 +125,21 @@ def _parts(feature: FeatureReport) -> dict[str, Cell]:
         "decoder_norm": geometry.decoder_norm if geometry else None,
         "top_texts_cut": sum(len(t.text) > CELL_CHARACTERS for t in feature.top_activations[:TOP_TEXTS]),
         "reasons": ", ".join(f"{name}: {reason}" for name, reason in feature.reasons.items()),
+    }
+
+
+def _evidence(feature: FeatureReport) -> dict[str, Cell]:
+    coherence, held_out = feature.coherence, feature.held_out
+    return {
+        "priority_score": feature.priority_score,
+        "score_low": coherence.score_low,
+        "score_high": coherence.score_high,
+        "activation_percentile": coherence.activation_percentile,
+        "text_percentile": coherence.text_percentile,
+        "separability": held_out.separability,
+        "held_out_keyword": held_out.keyword,
+        "held_out_keyword_auroc": held_out.keyword_auroc,
+        "reconstruction_error": feature.reconstruction_error,
     }
 
 

@@ -76,6 +76,10 @@ def _analysis(feature: FeatureReport) -> dict[str, object]:
         "geometry": feature.geometry,
         "outlier_examples": feature.outlier_examples,
         "reasons": feature.reasons,
+        "held_out": feature.held_out,
+        "coactive": feature.coactive,
+        "reconstruction_error": feature.reconstruction_error,
+        "priority_score": feature.priority_score,
     }
 
 
@@ -98,7 +102,13 @@ def _tensors(result: FindResult) -> dict[str, torch.Tensor]:
         "activation_space": [f.coherence.activation_space for f in result.features],
         "text_space": [f.coherence.text_space for f in result.features],
         "complexity": [f.complexity_score for f in result.features],
+        "priority": [f.priority_score for f in result.features],
+        "separability": [f.held_out.separability for f in result.features],
+        "held_out_keyword_auroc": [f.held_out.keyword_auroc for f in result.features],
+        "reconstruction_error": [f.reconstruction_error for f in result.features],
     }
+    for name in ("score_low", "score_high", "activation_percentile", "text_percentile"):
+        columns[name] = [getattr(f.coherence, name) for f in result.features]
     for name in ("mean", "std", "max", "frequency", "density", "log10_density", "effective_count"):
         columns[name] = [_of(f.activation_statistics, name) for f in result.features]
     tensors = {name: _column(values) for name, values in columns.items()}

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from mistudio_worker.domain.find_result import FindResult, Versions
     from mistudio_worker.domain.parameters import Parameters
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
+"""1.0 is the first release; 1.1 adds fields, columns and elements after those, and takes none away."""
+
 SCORED_TIERS = ("excellent", "good", "fair", "poor")
 BEST_FEATURES = 10
 Scalar = str | int | float | bool | None

@@ -11,7 +11,7 @@ from mistudio_worker.exports.records import BEST_FEATURES, SCORED_TIERS, summary
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mistudio_worker.domain.feature_report import FeatureReport
+    from mistudio_worker.domain.feature_report import Coherence, FeatureReport, HeldOut
     from mistudio_worker.domain.find_result import FindResult
 
 BAR_COLUMNS = 40
@@ -19,6 +19,7 @@ LISTED_CATEGORIES = 12
 _SCORES = (
     "Coherence, 0 to 1: how alike the texts are that drive a feature; high stands for one clear idea.",
     "Keywords are over-represented in the top texts beyond chance (adjusted p at most 0.01).",
+    "Priority, 0 to 1, orders the features; held out: checked on texts that were not used before.",
 )
 _TIER_NOTES: Mapping[str, str] = {
     "excellent": "coherence 0.8 or more",
@@ -65,12 +66,15 @@ def _overview(result: FindResult) -> Iterator[str]:
     insufficient = insights.features_by_tier.get("insufficient", 0)
     yield from _heading("Overview")
     yield f"{corpus.features:,} features over {corpus.texts:,} texts"
-    yield f"{insights.priority_feature_count:,} worth explaining: coherence at or over the threshold"
+    share = "" if corpus.priority_share is None else f", {corpus.priority_share:.0%} of those that were scored"
+    yield f"{insights.priority_feature_count:,} worth explaining: coherence at or over the threshold{share}"
     yield f"{dead:,} dead, {insufficient:,} with too few texts to judge"
     if insights.mean_coherence is not None:
         yield f"{insights.mean_coherence:.3f} mean coherence of the features that were scored"
     yield f"{corpus.mean_l0:.1f} features fire on a text on average"
     yield f"{corpus.mean_density:.1%} of the texts make a feature fire on average"
+    if corpus.sae_quality is not None and corpus.sae_quality.explained_variance is not None:
+        yield f"{corpus.sae_quality.explained_variance:.1%} of the variance is explained by the autoencoder"
     yield from (line for sentence in _SCORES for line in wrap(sentence))
 
 
@@ -103,11 +107,28 @@ def _best(result: FindResult) -> Iterator[str]:
 
 def _one(place: int, feature: FeatureReport) -> Iterator[str]:
     category = clip(feature.pattern_category, 30)
-    yield f"{place:>2}. feature {feature.feature_id:<6} coherence {feature.coherence_score:.3f}  {category}"
+    scores = f"coherence {feature.coherence_score:.3f}{_interval(feature.coherence)}"
+    yield f"{place:>2}. feature {feature.feature_id:<6} priority {feature.priority_score:.3f}  {scores}  {category}"
     if feature.pattern_keywords:
         yield f"    keywords  {clip(', '.join(feature.pattern_keywords), 86)}"
+    if checks := _held_out(feature.held_out):
+        yield f"    held out  {checks}"
     top = feature.top_activations[0]
     yield f"    example   {clip(top.context or top.text, 86)}"
+
+
+def _interval(coherence: Coherence) -> str:
+    low, high = coherence.score_low, coherence.score_high
+    return "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
+
+
+def _held_out(held_out: HeldOut) -> str:
+    figures = []
+    if held_out.separability is not None:
+        figures.append(f"texts AUROC {held_out.separability:.3f}")
+    if held_out.keyword is not None and held_out.keyword_auroc is not None:
+        figures.append(f"keyword {clip(held_out.keyword, 40)} AUROC {held_out.keyword_auroc:.3f}")
+    return ", ".join(figures)
 
 
 def _gaps(result: FindResult) -> Iterator[str]:

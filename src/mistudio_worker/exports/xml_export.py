@@ -114,6 +114,7 @@ def _feature(feature: FeatureReport) -> etree._Element:
     if feature.geometry is not None:
         _geometry(etree.SubElement(element, "geometry"), feature.geometry)
     _findings(element, feature)
+    _evidence(element, feature)
     return element
 
 
@@ -209,3 +210,28 @@ def _findings(element: etree._Element, feature: FeatureReport) -> None:
     reasons = etree.SubElement(element, "reasons")
     for name, reason in feature.reasons.items():
         _add(reasons, "reason", reason, name=name)
+
+
+def _evidence(element: etree._Element, feature: FeatureReport) -> None:
+    coherence, held_out = feature.coherence, feature.held_out
+    _add_figures(
+        element,
+        priorityScore=feature.priority_score,
+        scoreLow=coherence.score_low,
+        scoreHigh=coherence.score_high,
+        activationPercentile=coherence.activation_percentile,
+        textPercentile=coherence.text_percentile,
+        separability=held_out.separability,
+    )
+    if held_out.keyword is not None:
+        _add(element, "heldOutKeyword", held_out.keyword)
+    _add_figures(element, heldOutKeywordAuroc=held_out.keyword_auroc, reconstructionError=feature.reconstruction_error)
+    coactive = etree.SubElement(element, "coactiveFeatures")
+    for other in feature.coactive:
+        _add(
+            coactive,
+            "coactive",
+            number_text(other.jaccard),
+            id=str(other.feature_id),
+            correlation=number_text(other.correlation),
+        )

@@ -139,6 +139,7 @@ def _priority(feature: FeatureReport) -> PriorityFeatureV1:
         coherence_score=feature.coherence_score,
         category=feature.pattern_category,
         keywords=[word[:KEYWORD_CHARACTERS] for word in feature.pattern_keywords[:PRIORITY_KEYWORDS]],
+        priority_score=feature.priority_score,
     )
 
 

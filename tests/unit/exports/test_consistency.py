@@ -62,10 +62,24 @@ def test_csv_figures_equal_json(written: dict[str, Path], document: dict[str, An
             "nearest_feature_cosine": geometry["nearest"][0]["cosine"] if geometry else None,
             "encoder_decoder_cosine": at(geometry, "encoder_decoder_cosine"),
             "decoder_norm": at(geometry, "decoder_norm"),
+            **evidence(feature),
             **{name: at(statistics, name) for name in STATISTICS},
             **{f"top_activation_{i + 1}": top[i]["activation_strength"] if i < len(top) else None for i in range(3)},
         }
         assert {name: figure(row[name]) for name in expected} == expected
+
+
+def evidence(feature: dict[str, Any]) -> dict[str, float | None]:
+    """The figures that came with schema version 1.1, under the names of CSV and XML."""
+    coherence, held_out = feature["coherence"], feature["held_out"]
+    intervals = ("score_low", "score_high", "activation_percentile", "text_percentile")
+    return {
+        "priority_score": feature["priority_score"],
+        **{name: coherence[name] for name in intervals},
+        "separability": held_out["separability"],
+        "held_out_keyword_auroc": held_out["keyword_auroc"],
+        "reconstruction_error": feature["reconstruction_error"],
+    }
 
 
 def test_csv_words_equal_json(written: dict[str, Path], document: dict[str, Any]) -> None:
@@ -75,6 +89,7 @@ def test_csv_words_equal_json(written: dict[str, Path], document: dict[str, Any]
             assert row[name] == feature[name]
         for name in ("pattern_keywords", "secondary_categories", "semantic_tags", "behavioral_indicators"):
             assert unguarded(row[name]) == ", ".join(feature[name])
+        assert unguarded(row["held_out_keyword"]) == (feature["held_out"]["keyword"] or "")
         for i, top in enumerate(feature["top_activations"][:3], 1):
             assert unguarded(row[f"top_text_{i}"]) == top["text"].replace("\0", "\ufffd")[:32_000]
 
@@ -83,6 +98,16 @@ def test_csv_reads_the_same_with_pandas(written: dict[str, Path]) -> None:
     """Pandas and the csv module see the same rows."""
     frame = pd.read_csv(written["csv"], dtype=str, keep_default_na=False)
     assert frame.to_dict("records") == rows_of(written["csv"])
+
+
+def test_csv_columns_of_1_1_come_last(written: dict[str, Path]) -> None:
+    """A reader that counts columns finds those of 1.0 where they were."""
+    with written["csv"].open(encoding="utf-8", newline="") as stream:
+        header = next(csv.reader(stream))
+    assert header[-10:] == [
+        "reasons", "priority_score", "score_low", "score_high", "activation_percentile", "text_percentile",
+        "separability", "held_out_keyword", "held_out_keyword_auroc", "reconstruction_error",
+    ]  # fmt: skip
 
 
 def test_csv_numbers_survive_pandas(written: dict[str, Path], document: dict[str, Any]) -> None:
@@ -107,6 +132,27 @@ def test_xml_equals_json(written: dict[str, Path], document: dict[str, Any]) -> 
         assert xml_statistics(element) == expected_statistics(feature)
         assert {r.get("name"): restored(r) for r in element.iterfind("reasons/reason")} == feature["reasons"]
         assert {f.get("name"): float(f.text or "") for f in element.iterfind("flags/flag")} == feature["flags"]
+
+
+def test_xml_evidence_equals_json(written: dict[str, Path], document: dict[str, Any]) -> None:
+    """The elements of 1.1 hold the JSON's figures; one that is not defined is absent."""
+    for element, feature in zip(
+        etree.parse(written["xml"]).iterfind("features/feature"), document["features"], strict=True
+    ):
+        for name, value in evidence(feature).items():
+            tag = re.sub("_([a-z])", lambda m: m[1].upper(), name)
+            assert figure(element.findtext(tag, "")) == value, tag
+        keyword = element.find("heldOutKeyword")
+        assert (None if keyword is None else restored(keyword)) == feature["held_out"]["keyword"]
+        coactive = [
+            {
+                "feature_id": int(c.get("id", "")),
+                "jaccard": float(c.text or ""),
+                "correlation": float(c.get("correlation", "")),
+            }
+            for c in element.iterfind("coactiveFeatures/coactive")
+        ]
+        assert coactive == feature["coactive"]
 
 
 def restored(element: etree._Element) -> str:
@@ -152,8 +198,12 @@ def test_pytorch_equals_json(written: dict[str, Path], document: dict[str, Any])
         for got, top in zip(analysis["top_activations"], feature["top_activations"][:10], strict=True):
             assert got == {**top, "activation_value": top["activation_strength"], "ranking": top["rank"]}
         assert tensors["coherence"][i].item() == feature["coherence_score"]
+        for name, value in evidence(feature).items():
+            column = tensors[name.removesuffix("_score")][i]
+            assert column.isnan() if value is None else column.item() == value, name
         density = at(feature["activation_statistics"], "density")
         assert tensors["density"][i].isnan() if density is None else tensors["density"][i].item() == density
+        assert {"held_out", "coactive", "reconstruction_error", "priority_score"} <= shared
     assert set(loaded["feature_analysis"]) == set(range(len(document["features"])))
     assert loaded["job_metadata"]["job_id"] == document["find_job_id"]
 

@@ -96,7 +96,8 @@ def test_summary_says_what_there_is() -> None:
     report = summary_report(small_result())
     assert "1 dead, 1 with too few texts to judge" in report
     assert "FEATURE_NOT_FINITE: feature 3" in report
-    assert " 1. feature 0      coherence 0.910  technical" in report
+    assert " 1. feature 0      priority 0.700  coherence 0.910 (0.50 to 0.80)  technical" in report
+    assert "    held out  texts AUROC 0.930, keyword =sum AUROC 0.810" in report
     assert "None is at or over the threshold." in summary_report(result(dead(0)))
 
 
