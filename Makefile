@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 .PHONY: install
 install: $(INSTALLED) ## Make the virtual environment .venv from requirements.lock
@@ -57,6 +57,10 @@ demo: preflight $(INSTALLED) ## Run a whole job on an embedded stack and show it
 .PHONY: bench
 bench: $(INSTALLED) ## Measure time and memory of the analysis
 	$(BIN)/python bench/run.py
+
+.PHONY: bench-truth
+bench-truth: $(INSTALLED) ## Measure the analysis on planted features, write the table into the docs
+	$(BIN)/python -m bench.truth --update-docs
 
 .PHONY: lock
 lock: $(INSTALLED) ## Choose the versions anew: pyproject.toml -> the two lock files

@@ -2,10 +2,11 @@
 
     python examples/cut_example.py SRC TEXT_SOURCES_CSV [--out examples/run]
 
-SRC holds models/<job>/ and activations/<job>/ as miStudioTrain writes them; TEXT_SOURCES_CSV has a column `source`, one
-row a text. Only texts whose sources may be passed on are kept (see NOTICE.md). The features are those that tell the
-kept texts apart best, beside them the densest, the rarest, and a few dead ones: texts on which those fire
-are left out. Rows and columns are cut, nothing is trained or made up: the activations are
+SRC holds models/<job>/ and activations/<job>/ as miStudioTrain writes them; TEXT_SOURCES_CSV has the columns `source`
+and `locator`, one row a text; those of the kept texts are written beside the run, as text_sources.csv. Only texts whose
+sources may be passed on are kept (see NOTICE.md). The features are those that tell the kept texts apart best, beside
+them the densest, the rarest, and a few dead ones: texts on which those fire are left out. Rows and columns are cut,
+nothing is trained or made up: the activations are
 relu(x W^T + b) of the cut encoder.
 """
 
@@ -98,8 +99,12 @@ def choose_texts(allowed: np.ndarray, sources: np.ndarray) -> np.ndarray:
     return np.sort(np.array(chosen, dtype=np.int64))
 
 
-def cut(run: Run, sources: np.ndarray) -> Run:
-    """Cut rows and columns, and write anew what metadata.json says of them."""
+def cut(run: Run, sources: np.ndarray) -> tuple[Run, np.ndarray]:
+    """Cut rows and columns, and write anew what metadata.json says of them.
+
+    Returns:
+        The cut run, and the rows that were kept.
+    """
     weights = run.sae["model_state_dict"]
     kept_rows = np.flatnonzero(np.isin(sources, sorted(KEPT_SOURCES)))
     active = (run.activations["feature_activations"].numpy() > 0)[kept_rows]
@@ -122,7 +127,7 @@ def cut(run: Run, sources: np.ndarray) -> Run:
         "texts": [run.activations["texts"][row] for row in rows],
         "feature_count": len(columns),
     }
-    return Run(sae, activations, describe(run.metadata, features, vectors))
+    return Run(sae, activations, describe(run.metadata, features, vectors)), rows
 
 
 def describe(metadata: dict[str, Any], features: torch.Tensor, vectors: torch.Tensor) -> dict[str, Any]:
@@ -165,6 +170,15 @@ def write_run(run: Run, out: Path) -> None:
     (activations / "metadata.json").write_text(json.dumps(run.metadata, indent=2))
 
 
+def write_sources(sources: list[dict[str, str]], rows: np.ndarray, out: Path) -> None:
+    """Write where the text of each kept row comes from."""
+    with out.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["row", "source", "locator"])
+        kept = (sources[row] for row in rows)
+        writer.writerows([row, entry["source"], entry["locator"]] for row, entry in enumerate(kept))
+
+
 def main() -> None:
     """Read, cut, write, and say what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -173,9 +187,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("run"))
     arguments = parser.parse_args()
     with arguments.text_sources.open(newline="") as file:
-        sources = np.array([row["source"] for row in csv.DictReader(file)])
-    run = cut(read_run(arguments.source), sources)
+        sources = list(csv.DictReader(file))
+    run, rows = cut(read_run(arguments.source), np.array([entry["source"] for entry in sources]))
     write_run(run, arguments.out)
+    write_sources(sources, rows, arguments.out.with_name("text_sources.csv"))
     statistics = run.metadata["feature_statistics"]
     size = sum(path.stat().st_size for path in arguments.out.rglob("*") if path.is_file())
     print(f"{run.metadata['data_info']}, dead {statistics['dead_features_count']}, {size:,} bytes")

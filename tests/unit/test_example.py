@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,20 @@ def test_shapes_agree(sae: dict[str, Any], activations: dict[str, Any], metadata
     assert metadata["data_info"]["feature_activation_shape"] == [count, features]
     assert metadata["data_info"]["activation_shape"] == [count, width]
     assert sae["model_state_dict"]["decoder.weight"].shape == (width, features)
+
+
+def test_every_text_has_its_source(activations: dict[str, Any]) -> None:
+    """text_sources.csv has one row a text, in order, of sources that the notice names."""
+    with (EXAMPLES / "text_sources.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["row"]) for row in rows] == list(range(len(activations["texts"])))
+    notice = (EXAMPLES / "NOTICE.md").read_text(encoding="utf-8")
+    assert [row["source"] for row in rows if row["source"] not in notice] == []
+    assert all(
+        text.startswith(row["locator"])
+        for row, text in zip(rows, activations["texts"], strict=True)
+        if row["source"] == "icd10"
+    )
 
 
 def test_the_statistics_are_those_of_the_cut(activations: dict[str, Any], metadata: dict[str, Any]) -> None:

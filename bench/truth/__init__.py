@@ -1,0 +1,1 @@
+"""Planted features of known kinds, and how well the analysis tells them apart."""
