@@ -116,9 +116,11 @@ class House:
         return JobRunner(self.config, JobPorts(self.store, self.publisher, production, self.patience, self.slots))
 
     async def run(self, record: Record | None = None) -> None:
-        """Carry one record to its outcome, within a limit."""
+        """Carry one record to its outcome, within a limit, and settle it as the loop does."""
+        record = record or record_of()
         async with asyncio.timeout(20):
-            await self.runner.run(record or record_of())
+            await self.runner.run(record)
+            await self.runner.forget(record)
 
     def manifests(self) -> list[ManifestV1]:
         """All manifests in the store."""

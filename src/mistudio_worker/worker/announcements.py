@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import time
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import orjson
+import structlog
 
 from mistudio_worker.contracts import cloud_event
 from mistudio_worker.contracts.events import (
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from mistudio_worker.worker.ports import ObjectStore, Publisher, Record
     from mistudio_worker.worker.result_store import StoredManifest
 
+log = structlog.get_logger(__name__)
 MESSAGE_CHARACTERS = 2000
+LAST_PROGRESS_S = 1.0
 POINTER_CONTENT_TYPE = "application/vnd.mistudio.pointer+json"
 
 
@@ -153,9 +155,11 @@ class ProgressReporter:
 
     async def close(self) -> None:
         """Let the last one go out, or drop it."""
-        if self._sending is not None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._sending), 1.0)
+        if self._sending is None:
+            return
+        try:
+            await asyncio.wait({self._sending}, timeout=LAST_PROGRESS_S)
+        finally:
             self._sending.cancel()
 
     async def _send(self, progress: FindProgressV1, traceparent: str | None) -> None:
@@ -168,5 +172,7 @@ class ProgressReporter:
             data=progress,
             traceparent=traceparent,
         )
-        with contextlib.suppress(MistudioError):  # progress is news, not an outcome
+        try:
             await self._publisher.publish(Message(self._topic, progress.source_job_id.encode(), value, headers))
+        except Exception as error:  # progress is news: whatever is wrong with it, the job's outcome stands
+            log.info("progress not published", error=repr(error)[:MESSAGE_CHARACTERS])

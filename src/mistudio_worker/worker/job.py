@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 ARTIFACT_POLL_S = (0.5, 10.0)
 RELEASE_LIMIT_S = 5.0
 PAUSE_WITHOUT_OUTCOME_S = 5.0
+MAX_LOOKS = 10
+"""How often artifacts that change while they are read are looked at anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,17 @@ class JobRunner:
         finally:
             log.info("job", **state.summary())
 
+    async def forget(self, record: Record) -> None:
+        """Drop the count of a record's attempts, once its offset is committed; never raises.
+
+        Not sooner: a record that is delivered again after its dead letter must not have all attempts anew. What a
+        crash or an outage leaves is small, and nobody reads it again.
+        """
+        try:
+            await asyncio.wait_for(self._ledger(record).clear(), RELEASE_LIMIT_S)
+        except (MistudioError, TimeoutError):
+            log.info("the count of attempts of a finished record stays", hash=record_hash(record))
+
     async def _reach_outcome(self, record: Record, state: JobState) -> None:
         try:
             stored = await self._result(record, state)
@@ -117,29 +130,32 @@ class JobRunner:
             known = error if isinstance(error, MistudioError) else _defect(error)
             await self._dead_letter(record, known, state)
             state.outcome, state.code = "dead-lettered", known.code
-        await self._outlast(self._ledger(record).clear)
 
     async def _result(self, record: Record, state: JobState) -> StoredManifest:
         """Return the one result of this input: the known one, or a new one."""
         request = read_request(record, artifacts_bucket=self._config.artifacts_bucket)
         state.job, state.traceparent = request.training_job_id, request.traceparent
-        deadline_s = time.monotonic() + self._config.artifact_wait_s
+        looks = 0
         while True:
-            inputs = await self._await_inputs(request, deadline_s)
+            looks += 1
+            inputs = await self._await_inputs(request)
             identity = self._identify(request, inputs)
             state.find_job_id = identity.find_job_id
             try:
                 async with self._ports.slots:
                     return await self._known(identity) or await self._make(request, inputs, identity, state)
-            except NotYetThere:  # an artifact was replaced while it was read: look again
-                if time.monotonic() > deadline_s:
+            except NotYetThere:  # an artifact was replaced while it was read, or before a slot was free: look again
+                if looks == MAX_LOOKS:
                     raise
 
-    async def _await_inputs(self, request: TrainingRequest, deadline_s: float) -> Inputs:
-        """Look for the artifacts until all are there; after the deadline, do with what there is."""
+    async def _await_inputs(self, request: TrainingRequest) -> Inputs:
+        """Look for the artifacts until all are there; after the time for it, do with what there is.
+
+        Only pauses count: uploads stand still, too, while the store is away.
+        """
         pause_s, pause_max_s = ARTIFACT_POLL_S
+        left_s = self._config.artifact_wait_s
         while True:
-            left_s = deadline_s - time.monotonic()
             try:
                 inputs = await self._outlast(locate, self._ports.store, request, self._config.input_limits)
                 if not inputs.absent or left_s <= 0:
@@ -150,7 +166,9 @@ class JobRunner:
                     raise
                 awaited = [error.code]
             log.info("artifacts awaited", job=request.training_job_id, awaited=awaited, left_s=round(left_s, 1))
-            await asyncio.sleep(max(0.0, min(pause_s, left_s)))
+            pause_s = min(pause_s, left_s)
+            await asyncio.sleep(pause_s)
+            left_s -= pause_s
             pause_s = min(pause_s * 2, pause_max_s)
 
     def _identify(self, request: TrainingRequest, inputs: Inputs) -> JobIdentity:
@@ -178,7 +196,9 @@ class JobRunner:
         damaged = await self._outlast(result_store.damaged_exports, self._ports.store, stored)
         if damaged:
             log.warning("exports of a known result are gone, making them again", keys=[e.key for e in damaged])
-        return None if damaged else stored
+            return None
+        await self._outlast(result_store.sweep, self._ports.store, stored)
+        return stored
 
     async def _make(
         self, request: TrainingRequest, inputs: Inputs, identity: JobIdentity, state: JobState

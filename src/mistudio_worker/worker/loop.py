@@ -4,7 +4,7 @@ One task owns the record source. A job runs beside it as a task of its own, boun
 (the rebalance) in which it was taken:
 
     poll ──> record of a free partition ──> pause it, start the job
-    job done, partition still ours ──> commit offset + 1, resume
+    job done, partition still ours ──> commit offset + 1, forget its attempts, resume
     partition lost ──> cancel the job; whoever has it now starts anew
     no free slot, or a service away ──> all partitions are paused, polling goes on as a sign of life
 """
@@ -68,6 +68,8 @@ class WorkerLoop:
         self._epoch = 0
         self._in_doubt = False
         self._draining = asyncio.Event()
+        self._committing: asyncio.Future[CommitOutcome] | None = None
+        self._forgetting: set[asyncio.Task[None]] = set()
 
     def drain(self) -> None:
         """Take no more records; `run` returns when the running jobs are done or the grace is over."""
@@ -76,6 +78,8 @@ class WorkerLoop:
     def on_revoked(self) -> None:
         """A rebalance began: nothing is committed until it is settled."""
         self._in_doubt = True
+        if self._committing is not None:
+            self._committing.cancel()
 
     def on_assigned(self, partitions: frozenset[Partition]) -> None:
         """A rebalance is settled: go on with the jobs that stayed, give back those that were lost."""
@@ -112,6 +116,7 @@ class WorkerLoop:
             await self._finish_within_grace()
         finally:
             await self._give_back()
+            await asyncio.gather(*self._forgetting, return_exceptions=True)
             await self._source.stop()
 
     async def _turn(self) -> None:
@@ -151,32 +156,59 @@ class WorkerLoop:
             await self._commit(job)
 
     async def _commit(self, job: RunningJob) -> None:
-        partition, offset = job.partition, job.record.offset
         if (error := _error_of(job.task)) is not None:
             log.error("job ended without an outcome, taking its record again", error=repr(error)[:300])
-            self._release(job, next_offset=offset)
+            self._release(job, next_offset=job.record.offset)
             return
         try:
-            outcome = await self._commit_if_ours(job)
+            next_offset = await self._settle(job)
         except ServiceAway as away:
             log.warning("commit failed, trying again", code=away.code, message=away.message)
             return
-        if outcome is CommitOutcome.UNKNOWN:
-            return
-        if outcome is CommitOutcome.LOST:
-            log.info("partition lost before the commit, its new owner will answer again", partition=partition.number)
-        self._release(job, next_offset=offset + 1)
+        if next_offset is not None:
+            self._release(job, next_offset=next_offset)
 
-    async def _commit_if_ours(self, job: RunningJob) -> CommitOutcome:
-        """Commit; after a rebalance only if nobody has gone past this record meanwhile."""
-        partition, offset = job.partition, job.record.offset
+    async def _settle(self, job: RunningJob) -> int | None:
+        """Commit, and return the offset to go on from; None where it must be tried again.
+
+        After a rebalance nothing is committed, and nothing done twice, if the group has gone past this record
+        meanwhile: another member had the partition for a while.
+        """
+        partition, next_offset = job.partition, job.record.offset + 1
         if job.epoch != self._epoch:
             committed = await self._source.committed(partition)
-            if committed is not None and committed > offset:
-                return CommitOutcome.LOST
-        if self._jobs.get(partition) is not job:
-            return CommitOutcome.LOST
-        return await self._source.commit(partition, offset + 1)
+            if committed is not None and committed >= next_offset:
+                log.info("the group went past this record", partition=partition.number, committed=committed)
+                return committed
+        if self._in_doubt or self._jobs.get(partition) is not job:
+            return None
+        outcome = await self._commit_unless_revoked(partition, next_offset)
+        if outcome is CommitOutcome.UNKNOWN:
+            return None
+        if outcome is CommitOutcome.LOST:
+            log.info("partition lost before the commit, its new owner will answer again", partition=partition.number)
+        else:
+            self._forget(job.record)
+        return next_offset
+
+    async def _commit_unless_revoked(self, partition: Partition, offset: int) -> CommitOutcome:
+        """Commit; UNKNOWN where a rebalance begins meanwhile.
+
+        A commit that waits for the broker would go out under the next generation and rewind the new owner.
+        """
+        self._committing = asyncio.ensure_future(self._source.commit(partition, offset))
+        try:
+            await asyncio.wait({self._committing})
+            return CommitOutcome.UNKNOWN if self._committing.cancelled() else self._committing.result()
+        finally:
+            self._committing.cancel()
+            self._committing = None
+
+    def _forget(self, record: Record) -> None:
+        """Drop the count of attempts, beside the loop: it has its use until the offset is committed."""
+        task = asyncio.create_task(self._runner.forget(record))
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
 
     def _release(self, job: RunningJob, *, next_offset: int) -> None:
         partition = job.partition

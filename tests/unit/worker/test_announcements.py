@@ -178,6 +178,17 @@ class TestProgress:
             await reporter.close()
         assert len(entered) == 1
 
+    async def test_whatever_goes_wrong_with_it(self) -> None:
+        """A progress event that cannot be published, for whatever reason, takes nothing from the job's outcome."""
+
+        class Broken(FakePublisher):
+            async def publish(self, message: object) -> None:
+                raise RuntimeError(f"a defect of the adapter at {message!r:.20}")
+
+        reporter = announcements.ProgressReporter(Broken(), TOPICS.find_progress, 0.0)
+        reporter.report(FindProgressV1(source_job_id=JOB, step="decode", fraction=0, attempt=1))
+        await reporter.close()
+
     async def test_closing_without_a_report(self) -> None:
         """Nothing to send is nothing to wait for."""
         await announcements.ProgressReporter(FakePublisher(), "t", 1).close()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from support.fakes import FakeAnalyst, FakePublisher
+from support.fakes import FakeAnalyst, FakePublisher, away
 from support.house import ARTIFACTS, CONTENTS, JOB, KEYS, MEMORY_BYTES, RESULTS, TOPICS, House, record_of
 
 from mistudio_worker.errors import ChildFailed, MistudioError, RefusedInput, ServiceAway
@@ -130,6 +130,16 @@ class TestTheSameAgain:
         await house.run()
         await house.run(record_of({"job_id": JOB, "parameters": {"top_k": 7}}))
         assert len({manifest.find_job_id for manifest in house.manifests()}) == 2
+
+    async def test_a_known_answer_sweeps(self, house: House) -> None:
+        """What an attempt left that died after the winner's sweep goes when the job is asked for again."""
+        await house.run()
+        left = f"find/{house.manifests()[0].find_job_id}/data-dead/x.json"
+        house.store.put(RESULTS, left, b"orphan")
+        await house.run(record_of(offset=1))
+        assert left not in house.store.keys(RESULTS)
+        assert len(house.completed()) == 2
+        assert house.completed()[0].value == house.completed()[1].value
 
     @pytest.mark.parametrize("damage", ["gone", "shorter"])
     async def test_damaged_exports(self, house: House, damage: str) -> None:
@@ -320,6 +330,16 @@ class TestAttempts:
         assert len(house.analyst.requests) == 3
         assert attempts(house) == []
 
+    async def test_delivered_again_before_the_commit(self, house: House) -> None:
+        """A record whose dead letter is out but whose offset is not committed gets no attempts anew."""
+        house.analyst.script.extend([crash(), crash(), crash()])
+        record = record_of()
+        for _ in range(2):
+            async with asyncio.timeout(20):
+                await house.runner.run(record)
+        assert house.codes() == ["ATTEMPTS_EXHAUSTED", "ATTEMPTS_EXHAUSTED"]
+        assert len(house.analyst.requests) == 3
+
     async def test_failures_are_remembered_over_a_death(self, house: House) -> None:
         """Failures that another worker saw count: the store remembers them."""
         house.analyst.script.extend([crash(), crash(), "hang"])
@@ -417,6 +437,38 @@ class TestOutages:
         assert len(house.manifests()) == len(house.completed()) == 1
         assert house.letters() == []
         assert len(house.store.keys(RESULTS)) == 3
+
+    async def test_an_outage_takes_nothing_from_the_wait(self, house: House) -> None:
+        """Activations that come a moment after an outage longer than the wait are still awaited in full."""
+        key = KEYS["feature_activations"]
+        content = house.store.buckets[ARTIFACTS].pop(key)
+        clock = asyncio.get_running_loop().time
+        back_s, looks = clock() + 1.0, [0]
+
+        def serve(method: str, asked: str) -> None:
+            if clock() < back_s:
+                raise away()
+            looks[0] += (method, asked) == ("head", key)
+            if looks[0] == 3:
+                house.store.put(ARTIFACTS, key, content)
+
+        house.store.before.append(serve)
+        await house.waiting(0.9).run()
+        assert house.codes() == []
+        assert house.manifests()[0].status == "completed"
+
+    async def test_a_wait_for_a_slot_takes_nothing_from_the_wait(self, house: House) -> None:
+        """A run that is replaced while its job waits for its turn is looked at anew, however long that took."""
+        await house.slots.acquire()
+        running = asyncio.create_task(house.waiting(0.01).run())
+        while not house.store.count("read_range"):  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+        house.store.put(ARTIFACTS, KEYS["feature_activations"], b"newer activations")
+        house.slots.release()
+        await running
+        assert house.codes() == []
+        assert house.manifests()[0].inputs[0].sha256 == hashlib.sha256(b"newer activations").hexdigest()
 
     async def test_a_broker_that_is_away(self, house: House) -> None:
         """The event goes out when the broker is back, and the job is made once."""

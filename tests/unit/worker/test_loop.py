@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 from support.fakes import FakeBroker, FakeSource, away
@@ -16,7 +16,7 @@ from mistudio_worker.worker.patience import Patience
 from mistudio_worker.worker.ports import CommitOutcome, Partition
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from mistudio_worker.worker.ports import AssignmentListener, Record
 
@@ -32,6 +32,7 @@ class GatedRunner(JobRunner):
         self.ended: list[Record] = []
         self.cancelled: list[Record] = []
         self.errors: list[Exception] = []
+        self.forgotten: list[tuple[int, int]] = []
         self.gate = asyncio.Event()
 
     async def run(self, record: Record) -> None:
@@ -46,6 +47,10 @@ class GatedRunner(JobRunner):
             self.cancelled.append(record)
             raise
         self.ended.append(record)
+
+    async def forget(self, record: Record) -> None:
+        """Remember that the attempts were dropped."""
+        self.forgotten.append((record.partition, record.offset))
 
     @property
     def places(self) -> list[tuple[int, int]]:
@@ -103,6 +108,24 @@ async def turns(source: FakeSource, count: int = 5) -> None:
     """Let the loop poll some more times."""
     begun = len(source.events)
     await until(lambda: sum(name == "poll" for name, _ in source.events[begun:]) >= count)
+
+
+Commit: TypeAlias = "Callable[[Partition, int], Coroutine[None, None, CommitOutcome]]"
+
+
+def hanging_once(worker: Worker, at_first: Callable[[], object]) -> Commit:
+    """A commit whose first call never gets an answer."""
+    really = worker.source.commit
+    calls: list[Partition] = []
+
+    async def commit(partition: Partition, offset: int) -> CommitOutcome:
+        calls.append(partition)
+        if len(calls) == 1:
+            at_first()
+            await asyncio.Event().wait()
+        return await really(partition, offset)
+
+    return commit
 
 
 async def test_everything_is_done_in_order_and_committed(broker: FakeBroker) -> None:
@@ -222,38 +245,46 @@ class TestRebalance:
             broker.rebalance({worker.source: [0, 1, 2]})
             await until(lambda: broker.committed == {0: 3, 1: 3, 2: 3})
 
-    async def test_another_one_went_further(self, broker: FakeBroker) -> None:
-        """After a rebalance a job does not rewind a group that has gone past its record."""
+    async def test_another_one_went_further(self) -> None:
+        """After a rebalance a job neither rewinds a group that has gone past its record nor repeats the rest."""
+        broker = FakeBroker()
+        for _ in range(8):
+            broker.append(b"{}")
         worker = Worker(broker)
         async with worker.running():
             await until(lambda: worker.runner.places == [(0, 0)])
-            broker.committed[0] = 3
+            broker.committed[0] = 6
             broker.rebalance({worker.source: [0]})
             worker.runner.gate.set()
-            await until(lambda: len(worker.runner.ended) >= 1)
-            await turns(worker.source)
-            assert (0, 1) not in worker.source.commits
-        assert broker.committed[0] == 3
+            await until(lambda: broker.committed[0] == 8)
+        assert worker.source.commits == [(0, 7), (0, 8)]
+        assert worker.runner.places == [(0, 0), (0, 6), (0, 7)]
+        assert worker.runner.forgotten == [(0, 6), (0, 7)]
 
     async def test_a_rebalance_during_the_commit(self, broker: FakeBroker) -> None:
-        """A partition lost while its commit is under way is let go of, without a seek into another's."""
+        """A commit that hangs when its partition is lost never reaches the new owner's group."""
         worker, other = Worker(broker), FakeSource(broker)
-        asked = asyncio.Event()
-        really = worker.source.commit
-
-        async def slow(partition: Partition, offset: int) -> CommitOutcome:
-            if not asked.is_set():
-                asked.set()
-                broker.members.append(other)
-                broker.rebalance({worker.source: [1], other: [0, 2]})
-            return await really(partition, offset)
-
-        worker.source.commit = slow  # type: ignore[method-assign]
+        worker.source.commit = hanging_once(worker, lambda: broker.members.append(other))  # type: ignore[assignment,method-assign]
         worker.runner.gate.set()
         async with worker.running():
+            await until(lambda: len(worker.runner.ended) >= 1)
+            await until(lambda: other in broker.members)
+            broker.rebalance({worker.source: [1], other: [0, 2]})
             await until(lambda: broker.committed == {1: 3})
-        assert (0, 1) in worker.source.commits
+        assert (0, 1) not in worker.source.commits
         assert ("seek", (0, 1)) not in worker.source.events
+
+    async def test_a_kept_partition_is_committed_after_the_rebalance(self, broker: FakeBroker) -> None:
+        """A commit that hangs when a rebalance begins is made anew where the partition stays."""
+        worker = Worker(broker)
+        hanging = asyncio.Event()
+        worker.source.commit = hanging_once(worker, hanging.set)  # type: ignore[assignment,method-assign]
+        worker.runner.gate.set()
+        async with worker.running():
+            await hanging.wait()
+            broker.rebalance({worker.source: [0, 1, 2]})
+            await until(lambda: broker.committed == {0: 3, 1: 3, 2: 3})
+        assert len(worker.runner.begun) == 9
 
     async def test_a_rebalance_at_every_turn(self, broker: FakeBroker) -> None:
         """Under constant rebalances between two workers every record ends in an outcome and the group at its end."""
