@@ -211,6 +211,8 @@ class MinioStore:
                 raise self._denied(error.code, bucket) from error
             if error.code == "NoSuchBucket":
                 raise self._bucket_missing(bucket) from error
+            if _is_refusal(error.response.status):
+                raise self._refused(error.code, bucket) from error
             raise self._away(f"answered with {error.code}") from error
         except (ServerError, InvalidResponseError, MinioException) as error:
             raise self._away(f"gave an answer that cannot be read ({type(error).__name__})") from error
@@ -235,6 +237,13 @@ class MinioStore:
             "check MISTUDIO_STORE__ACCESS_KEY, __SECRET_KEY and the policy of that user",
         )
 
+    def _refused(self, answer: str | None, bucket: str) -> ServiceAway:
+        return ServiceAway(
+            "STORE_REFUSED",
+            f"the store at {self._address} does not serve a request on bucket {bucket!r}: {answer}",
+            "check the region of the bucket, and how the object is stored (archived, encrypted by its writer)",
+        )
+
     def _bucket_missing(self, bucket: str) -> ServiceAway:
         return ServiceAway(
             "STORE_BUCKET_MISSING",
@@ -244,3 +253,8 @@ class MinioStore:
 
     def _truncated(self, info: ObjectInfo, got: int, expected: int) -> ServiceAway:
         return self._away(f"sent {got} of {expected} bytes of {info.key!r:.200}")
+
+
+def _is_refusal(status: int) -> bool:
+    """Whether an answer will be the same the next time: a redirect or a client's error, but no overload or race."""
+    return 300 <= status < 500 and status not in (408, 409, 425, 429)

@@ -31,7 +31,8 @@ class TrainingRequest:
     Attributes:
         training_job_id: safe in keys and paths.
         bucket: where the artifacts lie.
-        names_bucket: whether the event names another bucket than the worker's own.
+        usual_bucket: the worker's own bucket for artifacts.
+        usual_place: whether all artifacts lie in that bucket, at the keys that the trainer gives them.
         artifacts: name -> key and what is known of the object; all of `ARTIFACT_NAMES`.
         parameters: as asked for.
         traceparent: of the event, passed through.
@@ -39,7 +40,8 @@ class TrainingRequest:
 
     training_job_id: str
     bucket: str
-    names_bucket: bool
+    usual_bucket: str
+    usual_place: bool
     artifacts: dict[str, ArtifactRefV1]
     parameters: Parameters
     traceparent: str | None
@@ -54,11 +56,14 @@ def read_request(record: Record, *, artifacts_bucket: str) -> TrainingRequest:
     event = cloud_event.decode(record.headers, record.value)
     data = _training_completed(event)
     job = check_training_job_id(data.job_id)
+    bucket = _bucket(data.bucket) if data.bucket else artifacts_bucket
+    artifacts, usual = _artifacts(data, job), _usual_keys(job)
     return TrainingRequest(
         training_job_id=job,
-        bucket=_bucket(data.bucket) if data.bucket else artifacts_bucket,
-        names_bucket=data.bucket not in (None, artifacts_bucket),
-        artifacts=_artifacts(data, job),
+        bucket=bucket,
+        usual_bucket=artifacts_bucket,
+        usual_place=bucket == artifacts_bucket and {name: ref.key for name, ref in artifacts.items()} == usual,
+        artifacts=artifacts,
         parameters=Parameters(**data.parameters.model_dump()),
         traceparent=event.traceparent,
     )
@@ -104,13 +109,17 @@ def _refused_field(error: ValidationError) -> RefusedInput:
 
 
 def _artifacts(data: TrainingCompletedV1, job: str) -> dict[str, ArtifactRefV1]:
-    usual = {
+    usual = _usual_keys(job)
+    given = {name: getattr(data.artifacts, name) for name in ARTIFACT_NAMES}
+    return {name: _checked(ref) if (ref := given[name]) else ArtifactRefV1(key=usual[name]) for name in ARTIFACT_NAMES}
+
+
+def _usual_keys(job: str) -> dict[str, str]:
+    return {
         "sae_model": f"models/{job}/sae_model.pt",
         "feature_activations": f"activations/{job}/feature_activations.pt",
         "metadata": f"activations/{job}/metadata.json",
     }
-    given = {name: getattr(data.artifacts, name) for name in ARTIFACT_NAMES}
-    return {name: _checked(ref) if (ref := given[name]) else ArtifactRefV1(key=usual[name]) for name in ARTIFACT_NAMES}
 
 
 def _bucket(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,12 @@ from mistudio_worker.domain.identity import FINGERPRINT_TAIL_BYTES, fingerprint,
 from mistudio_worker.errors import NotYetThere, RefusedInput, ServiceAway
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from mistudio_worker.contracts.events import ArtifactRefV1
     from mistudio_worker.worker.incoming import TrainingRequest
-    from mistudio_worker.worker.ports import FetchedFile, ObjectInfo, ObjectReader
+    from mistudio_worker.worker.ports import FetchedFile, ObjectInfo, ObjectReader, ObjectStore
 
 FILE_NAMES = {
     "feature_activations": "feature_activations.pt",
@@ -54,15 +56,20 @@ class Inputs:
         return [name for name, info in self.objects.items() if info is None]
 
 
-async def locate(store: ObjectReader, request: TrainingRequest, limits: InputLimits) -> Inputs:
+async def locate(store: ObjectStore, request: TrainingRequest, limits: InputLimits) -> Inputs:
     """Look at a run's artifacts without reading more than their ends.
 
     Raises:
         NotYetThere: `ARTIFACT_MISSING` where there are no activations, `ARTIFACT_NOT_READY` where
             metadata.json says that the run is not ready.
-        RefusedInput: larger than allowed, or not what the event says.
+        RefusedInput: larger than allowed, not what the event says, or not readable.
     """
-    objects = {name: await _head(store, request, ref.key) for name, ref in request.artifacts.items()}
+    async with _own_faults_apart(store, request):
+        return await _locate(store, request, limits)
+
+
+async def _locate(store: ObjectReader, request: TrainingRequest, limits: InputLimits) -> Inputs:
+    objects = {name: await store.head(request.bucket, ref.key) for name, ref in request.artifacts.items()}
     activations = objects["feature_activations"]
     if activations is None:
         raise NotYetThere(
@@ -94,19 +101,20 @@ async def locate(store: ObjectReader, request: TrainingRequest, limits: InputLim
 
 
 async def fetch(
-    store: ObjectReader, inputs: Inputs, request: TrainingRequest, directory: Path
+    store: ObjectStore, inputs: Inputs, request: TrainingRequest, directory: Path
 ) -> dict[str, FetchedFile]:
     """Read every artifact that is there into `directory`, and check it against the event's SHA-256.
 
     Raises:
-        RefusedInput: `ARTIFACT_CHECKSUM`, not the file that the event means.
+        RefusedInput: `ARTIFACT_CHECKSUM`, not the file that the event means; or not readable.
         NotYetThere: `ARTIFACT_CHANGED`, replaced since it was looked at.
     """
     fetched: dict[str, FetchedFile] = {}
     for name, info in inputs.objects.items():
         if info is None:
             continue
-        file = await store.download(inputs.bucket, info, directory / FILE_NAMES[name])
+        async with _own_faults_apart(store, request):
+            file = await store.download(inputs.bucket, info, directory / FILE_NAMES[name])
         expected = request.artifacts[name].sha256
         if expected is not None and file.sha256 != expected:
             raise RefusedInput(
@@ -118,18 +126,28 @@ async def fetch(
     return fetched
 
 
-async def _head(store: ObjectReader, request: TrainingRequest, key: str) -> ObjectInfo | None:
-    """Look at one object; a bucket that only the event names, and that is closed to us, is the event's fault."""
+@asynccontextmanager
+async def _own_faults_apart(store: ObjectStore, request: TrainingRequest) -> AsyncIterator[None]:
+    """Refuse an event whose place or object is what the store will not serve, instead of waiting for ever.
+
+    Raises:
+        RefusedInput: `BUCKET_DENIED`, closed to us at a place that only the event names; `ARTIFACT_UNREADABLE`,
+            answered with an error that stays (archived, encrypted by its writer, another region).
+        ServiceAway: the store does not let us into our own bucket either, so the event is not to blame.
+    """
     try:
-        return await store.head(request.bucket, key)
+        yield
     except ServiceAway as error:
-        if error.code == "STORE_DENIED" and request.names_bucket:
+        denied = error.code == "STORE_DENIED" and not request.usual_place
+        if not (denied or error.code == "STORE_REFUSED") or not await store.bucket_exists(request.usual_bucket):
+            raise
+        if denied:
             raise RefusedInput(
                 "BUCKET_DENIED",
-                f"the event names bucket {request.bucket!r}, which the store does not open to this worker",
-                "let the worker's user read that bucket, or leave the bucket out of the event",
+                f"the event names a place in bucket {request.bucket!r} that the store does not open to this worker",
+                "let the worker's user read it, or leave bucket and artifacts out of the event",
             ) from error
-        raise
+        raise RefusedInput("ARTIFACT_UNREADABLE", error.message, error.hint) from error
 
 
 async def _fingerprint(store: ObjectReader, bucket: str, info: ObjectInfo | None) -> str | None:

@@ -15,6 +15,7 @@ from mistudio_worker.worker.incoming import TrainingRequest, read_request
 from mistudio_worker.worker.inputs import InputLimits, Inputs, fetch, locate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from support.fakes import FakeStore
@@ -140,14 +141,53 @@ async def test_no_activations(store: FakeStore) -> None:
     assert refused.value.code == "ARTIFACT_MISSING"
 
 
+def denied_at(bucket: str, code: str) -> Callable[[str, str], None]:
+    """A store that serves no object, and lets the worker into its own bucket all the same."""
+
+    def refuse(method: str, _key: str) -> None:
+        if method != "bucket_exists":
+            raise ServiceAway(code, f"bucket {bucket}", "h")
+
+    return refuse
+
+
 @pytest.mark.parametrize(("bucket", "code"), [("of-others", "BUCKET_DENIED"), (ARTIFACTS, "STORE_DENIED")])
 async def test_a_closed_bucket(store: FakeStore, bucket: str, code: str) -> None:
     """A closed bucket that only the event names is the event's fault; our own is an outage, and waited for."""
-    store.fault = ServiceAway("STORE_DENIED", "m", "h")
+    store.before.append(denied_at(bucket, "STORE_DENIED"))
     asked = read_request(record_of({"job_id": JOB, "bucket": bucket}), artifacts_bucket=ARTIFACTS)
     with pytest.raises(RefusedInput if code == "BUCKET_DENIED" else ServiceAway) as refused:
         await locate(store, asked, LIMITS)
     assert refused.value.code == code
+
+
+async def test_a_closed_key(store: FakeStore) -> None:
+    """A key that only the event names, in our own bucket, closed to us: the event's fault too."""
+    store.before.append(denied_at(ARTIFACTS, "STORE_DENIED"))
+    asked = read_request(
+        record_of({"job_id": JOB, "artifacts": {"metadata": {"key": "private/x"}}}), artifacts_bucket=ARTIFACTS
+    )
+    with pytest.raises(RefusedInput) as refused:
+        await locate(store, asked, LIMITS)
+    assert refused.value.code == "BUCKET_DENIED"
+
+
+async def test_an_object_that_is_not_served(store: FakeStore, tmp_path: Path) -> None:
+    """An object that the store will never serve is refused at the look and at the download, not waited for."""
+    inputs = await located(store)
+    store.before.append(denied_at(ARTIFACTS, "STORE_REFUSED"))
+    for call in (locate(store, request(), LIMITS), fetch(store, inputs, request(), tmp_path)):
+        with pytest.raises(RefusedInput) as refused:
+            await call
+        assert refused.value.code == "ARTIFACT_UNREADABLE"
+
+
+async def test_credentials_that_are_refused_everywhere(store: FakeStore) -> None:
+    """Where our own bucket is closed too, the event that names another one is not to blame."""
+    store.fault = ServiceAway("STORE_DENIED", "m", "h")
+    asked = read_request(record_of({"job_id": JOB, "bucket": "of-others"}), artifacts_bucket=ARTIFACTS)
+    with pytest.raises(ServiceAway):
+        await locate(store, asked, LIMITS)
 
 
 @pytest.mark.parametrize(
