@@ -24,6 +24,15 @@ MIB = 1 << 20
 GIB = 1 << 30
 
 
+def _is_host_and_port(address: str) -> bool:
+    """Whether a text is a host with a port from 1 to 65535, or a host alone."""
+    parts = urlsplit(f"//{address}")
+    try:
+        return bool(parts.hostname) and parts.port != 0 and parts.netloc == address and "@" not in address
+    except ValueError:  # no number, or too large
+        return False
+
+
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,6 +55,12 @@ class KafkaSettings(_Group):
     publish_timeout_s: Seconds = Field(30.0, description="longest wait for the acknowledgement of one message")
     commit_timeout_s: Seconds = Field(15.0, description="longest wait for the commit of one offset")
     max_message_bytes: Bytes = Field(MIB - 4096, description="largest message that the topics take")
+
+    @model_validator(mode="after")
+    def _brokers_are_hosts_and_ports(self) -> Self:
+        if not all(_is_host_and_port(broker.strip()) for broker in self.bootstrap_servers.split(",")):
+            raise ValueError("bootstrap_servers must be host:port, several separated by commas")
+        return self
 
     @model_validator(mode="after")
     def _timeouts_fit(self) -> Self:
@@ -74,7 +89,8 @@ class StoreSettings(_Group):
     @model_validator(mode="after")
     def _endpoint_is_host_and_port(self) -> Self:
         parts = urlsplit(self.endpoint if "//" in self.endpoint else f"//{self.endpoint}")
-        if not parts.hostname or parts.path.strip("/") or parts.username or parts.scheme not in ("", "http", "https"):
+        beyond = parts.path.strip("/") or parts.query or parts.fragment or parts.username
+        if beyond or parts.scheme not in ("", "http", "https") or not _is_host_and_port(parts.netloc):
             raise ValueError("endpoint must be host:port or http(s)://host:port")
         return self
 
@@ -89,11 +105,20 @@ class StoreSettings(_Group):
         return self.secure or self.endpoint.startswith("https://")
 
     def credentials(self) -> tuple[str, str]:
-        """Return access key and secret key, from files where these are named."""
-        return (
-            _secret(self.access_key, self.access_key_file),
-            _secret(self.secret_key, self.secret_key_file),
-        )
+        """Return access key and secret key, from files where these are named; both empty for an open store.
+
+        Raises:
+            WrongUsage: `INVALID_SETTING`, a file cannot be read, or one of the two is missing.
+        """
+        access, secret = _secret(self.access_key, self.access_key_file), _secret(self.secret_key, self.secret_key_file)
+        if bool(access) != bool(secret):
+            given, missing = ("ACCESS", "SECRET") if access else ("SECRET", "ACCESS")
+            raise WrongUsage(
+                "INVALID_SETTING",
+                f"MISTUDIO_STORE__{given}_KEY is set and MISTUDIO_STORE__{missing}_KEY is not",
+                "set both, or the files that hold them (..._FILE)",
+            )
+        return access, secret
 
 
 class JobSettings(_Group):

@@ -110,13 +110,44 @@ def test_a_bad_value(monkeypatch: pytest.MonkeyPatch, variable: str, value: str)
     assert error.__suppress_context__
 
 
-@pytest.mark.parametrize("endpoint", ["user:" + SECRET + "@host:1", "http://host:1/path", "ftp://host", "", "//"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "user:" + SECRET + "@host:1",
+        "http://host:1/path",
+        "ftp://host",
+        "",
+        "//",
+        "host:abc",
+        "host:99999",
+        "host:9?x=1",
+    ],
+)
 def test_a_bad_endpoint(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     """An endpoint with credentials, a path or another scheme is refused, without quoting it."""
     monkeypatch.setenv("MISTUDIO_STORE__ENDPOINT", endpoint)
     error = refused()
     assert "MISTUDIO_STORE" in error.message
     assert SECRET not in f"{error.message} {error.hint}"
+
+
+@pytest.mark.parametrize("brokers", ["host:abc", "a:1,", "a:1,b:99999", "http://a:1", SECRET + "@a:1"])
+def test_a_bad_broker(monkeypatch: pytest.MonkeyPatch, brokers: str) -> None:
+    """Each broker is host:port; what is not is refused before anything connects, without quoting it."""
+    monkeypatch.setenv("MISTUDIO_KAFKA__BOOTSTRAP_SERVERS", brokers)
+    error = refused()
+    assert "bootstrap_servers" in error.message
+    assert SECRET not in f"{error.message} {error.hint}"
+
+
+@pytest.mark.parametrize(("given", "missing"), [("ACCESS", "SECRET"), ("SECRET", "ACCESS")])
+def test_half_a_pair_of_credentials(monkeypatch: pytest.MonkeyPatch, given: str, missing: str) -> None:
+    """One key without the other is wrong usage that names both variables."""
+    monkeypatch.setenv(f"MISTUDIO_STORE__{given}_KEY", SECRET)
+    with pytest.raises(WrongUsage) as error:
+        read_settings().store.credentials()
+    assert f"MISTUDIO_STORE__{missing}_KEY is not" in error.value.message
+    assert SECRET not in f"{error.value.message} {error.value.hint}"
 
 
 @pytest.mark.parametrize("value", [SECRET, "[1]", "{"])
@@ -153,9 +184,10 @@ class TestSecrets:
     def test_from_files(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """A file goes before the variable; the line end is no part of the key."""
         (tmp_path / "key").write_text(f"{SECRET}\n", encoding="utf-8")
+        monkeypatch.setenv("MISTUDIO_STORE__ACCESS_KEY", "access")
         monkeypatch.setenv("MISTUDIO_STORE__SECRET_KEY", "other")
         monkeypatch.setenv("MISTUDIO_STORE__SECRET_KEY_FILE", str(tmp_path / "key"))
-        assert read_settings().store.credentials() == ("", SECRET)
+        assert read_settings().store.credentials() == ("access", SECRET)
 
     @pytest.mark.parametrize("content", [None, b"\xff\xfe" + SECRET.encode()])
     def test_a_file_that_cannot_be_read(
