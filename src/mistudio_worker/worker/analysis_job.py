@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from mistudio_worker.contracts.events import CountsV1, GapV1, PriorityFeatureV1,
 from mistudio_worker.errors import RefusedInput, ServiceAway
 from mistudio_worker.exports.write_exports import write_exports
 from mistudio_worker.worker.analysis_request import AnalysisOutcome, AnalysisRequest, Progress, WrittenExport
+from mistudio_worker.worker.peak_memory import peak_bytes, reset_peak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +41,7 @@ def run_analysis(request: AnalysisRequest, report: Callable[[Progress], None]) -
     Raises:
         MistudioError: the artifacts are refused.
     """
+    reset_peak()
     timings: dict[str, float] = {}
     device = resolve_device(request.device)
     with _timed(timings, "decode"):
@@ -73,7 +74,7 @@ def run_analysis(request: AnalysisRequest, report: Callable[[Progress], None]) -
         versions=_versions(result),
         timings=timings,
         platform=describe_platform(device),
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_memory_bytes=peak_bytes(),
     )
 
 
