@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -48,7 +49,12 @@ def sweep(parent: Path | None) -> list[Path]:
     """
     root = parent or Path(tempfile.gettempdir())
     found = sorted(root.glob(f"{_PREFIX}*")) if root.is_dir() else []
-    return [path for path in found if _remove_if_dead(path)]
+    removed = []
+    for path in found:
+        with contextlib.suppress(FileNotFoundError):  # another worker sweeps, too, and was faster
+            if _remove_if_dead(path):
+                removed.append(path)
+    return removed
 
 
 def _make(parent: Path | None) -> Path:

@@ -89,6 +89,23 @@ def test_sweeping_spares_the_young_and_the_strange(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_sweeping_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that another worker removes between the look and the lock is no error."""
+    dead = [tmp_path / f"mistudio-job-{name}" for name in "ab"]
+    for path in dead:
+        path.mkdir()
+        grow_old(path)
+    really = os.open
+
+    def open_late(path: Path, flags: int) -> int:
+        if path == dead[0] and path.exists():
+            path.rmdir()
+        return really(path, flags)
+
+    monkeypatch.setattr(os, "open", open_late)
+    assert sweep(tmp_path) == [dead[1]]
+
+
 def test_a_place_that_cannot_be_made(tmp_path: Path) -> None:
     """A directory that cannot be made is a fault of the surroundings, told with the setting."""
     (tmp_path / "file").write_bytes(b"")
