@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -54,7 +55,7 @@ def run() -> None:
 @app.command(epilog="Example: mistudio-worker analyze examples/run --out /tmp/out")
 def analyze(
     run_dir: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Holds models/<job>/ and activations/<job>/, as the bucket does.")
+        Path, typer.Argument(metavar="RUN_DIR", help="Holds models/<job>/ and activations/<job>/, as the bucket does.")
     ],
     out: Out,
     job: Job = None,
@@ -149,7 +150,9 @@ def main() -> None:
 
 
 def _exit(command: Coroutine[Any, Any, ExitCode]) -> None:
+    """Run a command to its end; SIGTERM ends it as Ctrl-C does, so that nothing half-done is left."""
     quiet_libraries()
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     code = asyncio.run(command)
     if code is not ExitCode.DONE:
         raise typer.Exit(int(code))

@@ -106,9 +106,10 @@ def raised() -> dict[str, set[str]]:
     names = {name for name, value in vars(errors).items() if isinstance(value, type)} | {"Gap"}
     for path in sorted((ROOT / "src").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        system = {id(a) for c in calls(tree) if called(c) == "sysconf" for a in c.args}
+        others = {id(a) for c in calls(tree) if called(c) == "sysconf" for a in c.args}
+        others |= {id(word.value) for c in calls(tree) for word in c.keywords if word.arg == "metavar"}
         for node in ast.walk(tree):
-            if id(node) not in system and (code := code_in(node)):
+            if id(node) not in others and (code := code_in(node)):
                 found.setdefault(code, set())
         for call in calls(tree):
             if called(call) in names and call.args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mistudio_worker.artifacts.files import ACTIVATIONS_NAME, METADATA_NAME, SAE_NAME, ArtifactFiles
-from mistudio_worker.domain.identity import TRAINING_JOB_ID, check_training_job_id
+from mistudio_worker.domain.identity import check_training_job_id, is_training_job_id
 from mistudio_worker.errors import RefusedInput, WrongUsage
 
 _SHOWN = 10
@@ -54,7 +54,7 @@ def _only_job(run_dir: Path) -> str:
 
 
 def _is_job(folder: Path) -> bool:
-    return folder.is_dir() and TRAINING_JOB_ID.fullmatch(folder.name) is not None
+    return folder.is_dir() and is_training_job_id(folder.name)
 
 
 def _inside(run_dir: Path, relative: Path) -> Path | None:

@@ -11,7 +11,7 @@ from mistudio_worker import bootstrap
 from mistudio_worker.commands.exit_codes import ExitCode
 from mistudio_worker.commands.submit import announce, submission_of
 from mistudio_worker.contracts.events import ParametersV1
-from mistudio_worker.domain.identity import TRAINING_JOB_ID
+from mistudio_worker.domain.identity import is_training_job_id
 from mistudio_worker.worker.result_store import list_manifests
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _METADATA_KEY = re.compile(r"activations/([^/]+)/(?:metadata\.json|feature_activ
 async def trainings_without_results(store: ObjectReader, *, artifacts_bucket: str, results_bucket: str) -> list[str]:
     """Return the training job ids with activations in the artifacts bucket and no manifest, sorted."""
     keys = [info.key for info in await store.list_objects(artifacts_bucket, "activations/")]
-    trained = {m[1] for key in keys if (m := _METADATA_KEY.fullmatch(key)) and TRAINING_JOB_ID.fullmatch(m[1])}
+    trained = {m[1] for key in keys if (m := _METADATA_KEY.fullmatch(key)) and is_training_job_id(m[1])}
     analysed = {stored.manifest.source_job_id for stored in await list_manifests(store, results_bucket)}
     return sorted(trained - analysed)
 

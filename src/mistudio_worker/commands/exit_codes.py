@@ -26,8 +26,13 @@ class ExitCode(IntEnum):
     UNKNOWN_JOB = 6
 
 
+_DEFECTS = frozenset({"CHILD_CRASHED", "WORKER_DEFECT"})
+
+
 def code_of(error: MistudioError) -> ExitCode:
     """Return the exit code for an error."""
+    if error.code in _DEFECTS:
+        return ExitCode.DEFECT
     if isinstance(error, WrongUsage):
         return ExitCode.WRONG_USAGE
     if isinstance(error, ServiceAway):

@@ -46,9 +46,11 @@ def _unfinished(parent: Path) -> tempfile.TemporaryDirectory[str]:
 
 
 def _replace(staging: Path, final: Path) -> None:
-    ready = staging.with_name(f"{staging.name}-ready")
+    """Put the new one in the place of the old one; a kill in between leaves both, under other names."""
+    ready, old = (staging.with_name(f"{staging.name}-{what}") for what in ("ready", "old"))
     staging.chmod(0o755)
     staging.rename(ready)
     if final.exists():
-        shutil.rmtree(final)
+        final.rename(old)
     ready.rename(final)
+    shutil.rmtree(old, ignore_errors=True)

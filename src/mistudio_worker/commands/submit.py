@@ -31,16 +31,15 @@ from mistudio_worker.contracts.events import (
     TrainingCompletedV1,
 )
 from mistudio_worker.domain.identity import check_training_job_id
-from mistudio_worker.errors import ServiceAway
+from mistudio_worker.errors import RefusedInput, ServiceAway
 from mistudio_worker.worker.ports import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
-    from mistudio_worker.adapters.kafka_watch import KafkaWatch
     from mistudio_worker.domain.parameters import Parameters
     from mistudio_worker.settings import Settings
-    from mistudio_worker.worker.ports import Publisher
+    from mistudio_worker.worker.ports import Publisher, Record
 
 HASH_BLOCK_BYTES = 1 << 20
 
@@ -96,7 +95,11 @@ async def announce(publisher: Publisher, topic: str, submission: Submission) -> 
 
 
 async def follow(
-    watch: KafkaWatch, submission: Submission, *, limit_s: float, on_progress: Callable[[FindProgressV1], None]
+    records: AsyncIterator[Record],
+    submission: Submission,
+    *,
+    limit_s: float,
+    on_progress: Callable[[FindProgressV1], None],
 ) -> FindCompletedV1 | FindFailedV1:
     """Wait for the outcome of our own event.
 
@@ -105,9 +108,9 @@ async def follow(
     """
     try:
         async with asyncio.timeout(limit_s):
-            async for record in watch.records():
-                event = cloud_event.decode(record.headers, record.value)
-                if event.traceparent != submission.traceparent:
+            async for record in records:
+                event = _readable(record)
+                if event is None or event.traceparent != submission.traceparent:
                     continue
                 if event.type == FIND_PROGRESS_V1:
                     on_progress(FindProgressV1.model_validate(event.data))
@@ -122,6 +125,14 @@ async def follow(
         f"no outcome of {submission.event.job_id} came within {limit_s:.0f} s",
         "check that a worker runs (mistudio-worker doctor); the event is kept, its outcome will come",
     )
+
+
+def _readable(record: Record) -> cloud_event.ReceivedEvent | None:
+    """Decode a record; None for what others write into these topics that is no event, such as a tombstone."""
+    try:
+        return cloud_event.decode(record.headers, record.value)
+    except RefusedInput:
+        return None
 
 
 async def _upload_run(settings: Settings, run_dir: Path, job: str | None) -> tuple[str, ArtifactRefsV1]:
@@ -167,7 +178,7 @@ async def submit_command(
             await announce(publisher, settings.kafka.training_complete_topic, submission)
             with progress_display(training_job) as report:
                 outcome = await follow(
-                    watch, submission, limit_s=wait_s, on_progress=lambda p: report(p.step, p.fraction)
+                    watch.records(), submission, limit_s=wait_s, on_progress=lambda p: report(p.step, p.fraction)
                 )
     return _say_outcome(outcome)
 

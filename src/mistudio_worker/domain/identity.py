@@ -38,13 +38,22 @@ class JobIdentity:
     sha256: str
 
 
+def is_training_job_id(name: str) -> bool:
+    """Whether a name is safe as a training job id in keys, paths and headers.
+
+    >>> [is_training_job_id(name) for name in ("train_20260102_030405_0001", "a..b", "../a")]
+    [True, False, False]
+    """
+    return TRAINING_JOB_ID.fullmatch(name) is not None and ".." not in name
+
+
 def check_training_job_id(value: object) -> str:
     """Return a training job id that is safe in keys, paths and headers.
 
     Raises:
         RefusedInput: `INVALID_JOB_ID`, not a string of the documented form.
     """
-    if isinstance(value, str) and TRAINING_JOB_ID.fullmatch(value) and ".." not in value:
+    if isinstance(value, str) and is_training_job_id(value):
         return value
     raise RefusedInput(
         "INVALID_JOB_ID",
