@@ -152,7 +152,7 @@ def main() -> None:
 def _exit(command: Coroutine[Any, Any, ExitCode]) -> None:
     """Run a command to its end; SIGTERM ends it as Ctrl-C does, so that nothing half-done is left."""
     quiet_libraries()
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = asyncio.run(command)
     if code is not ExitCode.DONE:
         raise typer.Exit(int(code))
