@@ -11,7 +11,7 @@ MonoLoss (arXiv 2602.12403). Everything is accumulated in float64.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -144,9 +144,11 @@ def text_coherence(positives: Positives, weights: Weights, terms: TermTable, exe
     sums = _sums(positives, weights, usable)
     if m < 2:
         return _monosemanticity(np.concatenate(parts), sums, float("nan"), 0.0)
-    baseline = (row_total_square(rows[1], rows[2], vocabulary) - m) / (m * m - m)
+    baseline = max(0.0, (row_total_square(rows[1], rows[2], vocabulary) - m) / (m * m - m))
     sample = texts[np.unique(np.linspace(0, m - 1, min(m, SAMPLE_ROWS)).astype(np.int64))]
-    return _monosemanticity(np.concatenate(parts), sums, baseline, float(sparse_cosines(*rows, sample).std()))
+    found = _monosemanticity(np.concatenate(parts), sums, baseline, float(sparse_cosines(*rows, sample).std()))
+    # no weight is negative, so what lies below 0 is the rounding of texts that share no term
+    return replace(found, score=np.maximum(found.score, 0.0))
 
 
 def _sums(positives: Positives, weights: Weights, usable: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -38,10 +38,11 @@ def of_values(columns: BadColumns, rows: tuple[int, ...], *, texts: int) -> Iter
     if columns.negative:
         yield _of_columns("FEATURE_NEGATIVE", "negative, impossible after a ReLU", columns.negative)
     if rows:
+        unchecked = ", and features were not checked against them" if len(rows) == texts else ""
         yield Gap(
             "ORIGINAL_NOT_FINITE",
             f"{len(rows):,} of {texts:,} original activations hold NaN or infinite values (texts {_first(rows)}):"
-            " they take no part in measures over the activation space",
+            f" they take no part in measures over the activation space{unchecked}",
             texts=rows,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mistudio_worker.contracts.wire import BucketName, FindJobId, JobId, ObjectKey, Sha256, WireModel
 
@@ -39,8 +39,8 @@ class ArtifactRefsV1(WireModel):
 class ParametersV1(WireModel):
     """What a user may choose about an analysis."""
 
-    top_k: int = Field(20, ge=1, le=100, description="strongest texts kept a feature")
-    coherence_threshold: Fraction = Field(0.4, description="features at or above it are worth explaining")
+    top_k: int = Field(20, ge=1, le=100, strict=True, description="strongest texts kept a feature")
+    coherence_threshold: Fraction = Field(0.4, strict=True, description="features at or above it are worth explaining")
 
 
 class TrainingCompletedV1(WireModel):
@@ -50,6 +50,12 @@ class TrainingCompletedV1(WireModel):
     bucket: BucketName | None = Field(None, description="default: the worker's artifacts bucket")
     artifacts: ArtifactRefsV1 = Field(default_factory=ArtifactRefsV1)
     parameters: ParametersV1 = Field(default_factory=ParametersV1)
+
+    @field_validator("artifacts", "parameters", mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: object) -> object:
+        """A writer may spell out what it does not say."""
+        return {} if value is None else value
 
 
 class ExportV1(WireModel):

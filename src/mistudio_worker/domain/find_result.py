@@ -99,7 +99,7 @@ class Corpus:
     covered_texts: float
     near_duplicate_texts: int = 0
     priority_share: float | None = None
-    priority_covered_texts: float | None = None
+    priority_covered_texts: float = 0.0
     sae_quality: SaeQuality | None = None
     shared_top_texts: tuple[SharedTopTexts, ...] = ()
     duplicate_features: tuple[DirectionPair, ...] = ()

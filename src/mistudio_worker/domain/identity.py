@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mistudio_worker.errors import RefusedInput
@@ -20,7 +21,7 @@ FIND_JOB_ID = re.compile(r"find_\d{8}_\d{6}_[0-9a-f]{8}", re.ASCII)
 FINGERPRINT_TAIL_BYTES = 1 << 20
 
 _TIMESTAMP = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})[T _]?(\d{2}):?(\d{2}):?(\d{2})", re.ASCII)
-_JOB_TIME = re.compile(r"(?<!\d)(\d{8})_(\d{6})(?!\d)", re.ASCII)
+_TIME_IN_JOB_ID = re.compile(r"(?<!\d)(\d{4})(\d{2})(\d{2})_(\d{2})(\d{2})(\d{2})(?!\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,16 @@ def derive_identity(  # noqa: PLR0913 - each is a part of the identity
 
 
 def _job_time(metadata_timestamp: str | None, training_job_id: str) -> str:
-    if metadata_timestamp is not None and (match := _TIMESTAMP.match(metadata_timestamp)):
-        year, month, day, hour, minute, second = match.groups()
-        return f"{year}{month}{day}_{hour}{minute}{second}"
-    if match := _JOB_TIME.search(training_job_id):
-        return f"{match[1]}_{match[2]}"
+    for match in (_TIMESTAMP.match(metadata_timestamp or ""), _TIME_IN_JOB_ID.search(training_job_id)):
+        if match is not None and _is_time(*map(int, match.groups())):
+            year, month, day, hour, minute, second = match.groups()
+            return f"{year}{month}{day}_{hour}{minute}{second}"
     return "00000000_000000"
+
+
+def _is_time(year: int, month: int, day: int, hour: int, minute: int, second: int) -> bool:  # noqa: PLR0913, PLR0917
+    try:
+        datetime(year, month, day, hour, minute, second)
+    except ValueError:  # month 13, second 61
+        return False
+    return True

@@ -75,6 +75,11 @@ class TestForms:
         }
         assert (request.parameters.top_k, request.parameters.coherence_threshold) == (20, 0.4)
 
+    def test_what_is_spelled_out_as_absent(self) -> None:
+        """A writer that serialises what it does not say as null means the defaults."""
+        said = read({"job_id": JOB, "bucket": None, "artifacts": None, "parameters": None})
+        assert said == read({"job_id": JOB})
+
     def test_everything_that_can_be_said(self) -> None:
         """Bucket, keys with what is known of them, and parameters are taken over; unknown fields are ignored."""
         request = read(
@@ -157,6 +162,9 @@ class TestRefusals:
             ("parameters", {"top_k": 0}, "INVALID_PARAMETER"),
             ("parameters", {"top_k": 101}, "INVALID_PARAMETER"),
             ("parameters", {"top_k": 1.5}, "INVALID_PARAMETER"),
+            ("parameters", {"top_k": True}, "INVALID_PARAMETER"),
+            ("parameters", {"top_k": "20"}, "INVALID_PARAMETER"),
+            ("parameters", {"coherence_threshold": "0.5"}, "INVALID_PARAMETER"),
             ("parameters", {"coherence_threshold": 1.1}, "INVALID_PARAMETER"),
             ("parameters", {"coherence_threshold": "high"}, "INVALID_PARAMETER"),
             ("parameters", 7, "INVALID_PARAMETER"),
