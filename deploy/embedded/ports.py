@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import socket
+from threading import Lock
 
 # Below the range that Linux and macOS hand to outgoing connections (32768 and up), also after GRPC_OFFSET is added.
 LOWEST_PORT, HIGHEST_PORT = 20_000, 22_700
@@ -22,21 +24,25 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_ports(count: int) -> list[int]:
-    """Choose ports at random that are free, each also at + 10000, where SeaweedFS puts its gRPC servers.
+class FreePorts:
+    """Hands out free ports, each once: the servers of one stack draw from one of these, also from several threads.
 
-    Args:
-        count: How many.
-
-    Returns:
-        Different ports. A caller retries with others where a stranger takes one before the server does.
-
-    Raises:
-        OSError: Too few are free.
+    A port is free together with the one 10000 above it, where SeaweedFS puts its gRPC servers.
     """
-    candidates = _random.sample(range(LOWEST_PORT, HIGHEST_PORT), HIGHEST_PORT - LOWEST_PORT)
-    free = (port for port in candidates if is_free(port) and is_free(port + GRPC_OFFSET))
-    chosen = [port for port, _ in zip(free, range(count), strict=False)]
-    if len(chosen) < count:
-        raise OSError(f"only {len(chosen)} of {count} ports are free between {LOWEST_PORT} and {HIGHEST_PORT}")
-    return chosen
+
+    def __init__(self) -> None:
+        drawn = _random.sample(range(LOWEST_PORT, HIGHEST_PORT), HIGHEST_PORT - LOWEST_PORT)
+        self._free = (port for port in drawn if is_free(port) and is_free(port + GRPC_OFFSET))
+        self._turn = Lock()
+
+    def take(self, count: int) -> list[int]:
+        """Take ports that nobody took before; take others where a stranger is quicker than the server.
+
+        Raises:
+            OSError: Too few are free.
+        """
+        with self._turn:
+            taken = list(itertools.islice(self._free, count))
+        if len(taken) < count:
+            raise OSError(f"only {len(taken)} of {count} ports are free between {LOWEST_PORT} and {HIGHEST_PORT}")
+        return taken

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
-from embedded import kafka, ports, programs, stores
+from embedded import kafka, programs, stores
+from embedded.ports import FreePorts
 from embedded.process import Keeper, Server, StackError
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class EmbeddedStack:
         self._directory: Path | None = None
         self._servers: list[Server] = []
         self._kafka: Server | None = None
+        self._ports = FreePorts()
 
     def environment(self) -> dict[str, str]:
         """The MISTUDIO_ variables that lead to this broker and this store."""
@@ -134,7 +136,7 @@ class EmbeddedStack:
         _again_with_other_ports(self._start_broker_once)
 
     def _start_broker_once(self) -> None:
-        port, controller_port = ports.free_ports(2)
+        port, controller_port = self._ports.take(2)
         directory = self._new_directory("broker-")
         bootstrap_servers = f"127.0.0.1:{port}"
         self._kafka = kafka.broker(directory, port=port, controller_port=controller_port)
@@ -151,10 +153,10 @@ class EmbeddedStack:
         directory = self._new_directory("store-")
         access_key, secret_key = secrets.token_hex(10), secrets.token_hex(20)
         if self._store_name == "minio":
-            chosen = ports.free_ports(stores.MINIO_PORTS)
+            chosen = self._ports.take(stores.MINIO_PORTS)
             server = stores.minio(directory, ports=chosen, access_key=access_key, secret_key=secret_key)
         else:
-            chosen = ports.free_ports(stores.SEAWEED_PORTS)
+            chosen = self._ports.take(stores.SEAWEED_PORTS)
             server = stores.seaweed(directory, ports=chosen, access_key=access_key, secret_key=secret_key)
             for path in stores.seaweed_sockets(chosen):
                 self._running_keeper().put_away("file", path)

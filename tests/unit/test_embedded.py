@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,10 +17,23 @@ if TYPE_CHECKING:
 
 
 def test_ports_are_free_with_their_grpc_neighbours() -> None:
-    """Every port and the one 10000 above can be listened on, and none comes twice."""
-    chosen = ports.free_ports(20)
-    assert len(set(chosen)) == 20
-    assert all(ports.is_free(port) and ports.is_free(port + ports.GRPC_OFFSET) for port in chosen)
+    """Every port and the one 10000 above can be listened on."""
+    assert all(ports.is_free(port) and ports.is_free(port + ports.GRPC_OFFSET) for port in ports.FreePorts().take(20))
+
+
+def test_no_port_comes_twice() -> None:
+    """Threads that draw at the same time get different ports, though nobody listens on them yet."""
+    free = ports.FreePorts()
+    with ThreadPoolExecutor(8) as side_by_side:
+        drawn = [port for taken in side_by_side.map(free.take, [5] * 40) for port in taken]
+    assert len(set(drawn)) == len(drawn) == 200
+
+
+def test_too_few_ports_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says how many there are, and between which."""
+    monkeypatch.setattr(ports, "is_free", lambda port: port in {20_001, 30_001})
+    with pytest.raises(OSError, match="only 1 of 2 ports are free between 20000 and 22700"):
+        ports.FreePorts().take(2)
 
 
 def test_a_taken_port_is_not_free() -> None:
