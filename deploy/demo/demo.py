@@ -24,7 +24,7 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "deploy"))
 
-from embedded.places import make_places  # noqa: E402  # found through the line above
+from embedded import places  # noqa: E402  # found through the line above
 from embedded.process import Server, StackError  # noqa: E402
 from embedded.stack import EmbeddedStack  # noqa: E402
 
@@ -58,7 +58,7 @@ def main() -> int:
         with EmbeddedStack() as stack:
             console.print(f"[green]✓[/] Kafka and S3 are up ({time.monotonic() - began:.1f} s)")
             environment = {**os.environ, **stack.environment(), **WORKER_SETTINGS}
-            make_places(stack.environment())
+            subprocess.run([sys.executable, places.__file__], env=environment, check=True)
             with stack.beside(worker(environment), grace_s=20) as running:
                 running.wait_until(lambda: "worker ready" in running.log_tail(), WARM_WITHIN_S)
                 console.print(f"[green]✓[/] A worker is ready ({time.monotonic() - began:.1f} s)")

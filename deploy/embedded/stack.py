@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 StoreName = Literal["seaweedfs", "minio"]
 BOOTSTRAP_SERVERS = "MISTUDIO_KAFKA__BOOTSTRAP_SERVERS"
-ENDPOINT = "MISTUDIO_STORE__ENDPOINT"
-STORE_VARIABLES = (ENDPOINT, "MISTUDIO_STORE__ACCESS_KEY", "MISTUDIO_STORE__SECRET_KEY", "MISTUDIO_STORE__SECURE")
+STORE_PREFIX = "MISTUDIO_STORE__"
+ENDPOINT = f"{STORE_PREFIX}ENDPOINT"
 STARTS = 3
 """Tries with new ports: another process may take one between the look and the listen."""
 
@@ -145,7 +145,7 @@ class EmbeddedStack:
 
     def _start_store(self) -> None:
         if ENDPOINT in self._variables:
-            self._environment |= {name: self._variables[name] for name in STORE_VARIABLES if name in self._variables}
+            self._environment |= {n: value for n, value in self._variables.items() if n.startswith(STORE_PREFIX)}
             return
         _again_with_other_ports(self._start_store_once)
 
@@ -162,8 +162,8 @@ class EmbeddedStack:
                 self._running_keeper().put_away("file", path)
         endpoint = f"127.0.0.1:{chosen[0]}"
         self._start(server, lambda: stores.answers(endpoint, access_key, secret_key))
-        values = (endpoint, access_key, secret_key, "false")
-        self._environment |= dict(zip(STORE_VARIABLES, values, strict=True))
+        ours = {"ENDPOINT": endpoint, "ACCESS_KEY": access_key, "SECRET_KEY": secret_key, "SECURE": "false"}
+        self._environment |= {f"{STORE_PREFIX}{name}": value for name, value in ours.items()}
 
     def _start(self, server: Server, answers: Callable[[], bool]) -> None:
         self._servers.append(server)

@@ -311,9 +311,7 @@ async def test_a_slow_store_has_a_limit() -> None:
 
 def adapters(services: Services, stack: ExitStack) -> StoreCase:
     """The adapter on running services: as it should be, with a wrong secret, and where nobody listens."""
-    address, key, secret = (
-        services.environment[f"MISTUDIO_STORE__{n}"] for n in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY")
-    )
+    address, (key, secret) = services.store_settings.address, services.store_settings.credentials()
     return StoreCase(
         store=stack.enter_context(closing(adapter(address, key, secret))),
         bucket=services.create_bucket(),

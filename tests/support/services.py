@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING
 
 import urllib3
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from embedded.stack import BOOTSTRAP_SERVERS
+from embedded.stack import BOOTSTRAP_SERVERS, STORE_PREFIX
 from minio import Minio
+
+from mistudio_worker.settings import StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+def store_settings(environment: Mapping[str, str]) -> StoreSettings:
+    """What a worker reads of the variables of the store; the endpoint may be host:port or a URL."""
+    ours = (name for name in environment if name.startswith(STORE_PREFIX))
+    return StoreSettings.model_validate({n.removeprefix(STORE_PREFIX).lower(): environment[n] for n in ours})
 
 
 class Services:
@@ -27,11 +35,14 @@ class Services:
         self._name = name
         self._numbers = itertools.count()
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(10), maxsize=4)
+        self.store_settings = store_settings(environment)
+        access_key, secret_key = self.store_settings.credentials()
         self.store = Minio(
-            environment["MISTUDIO_STORE__ENDPOINT"],
-            access_key=environment["MISTUDIO_STORE__ACCESS_KEY"],
-            secret_key=environment["MISTUDIO_STORE__SECRET_KEY"],
-            secure=environment.get("MISTUDIO_STORE__SECURE", "false") == "true",
+            self.store_settings.address,
+            access_key=access_key,
+            secret_key=secret_key,
+            secure=self.store_settings.uses_tls,
+            region=self.store_settings.region,
             http_client=self._pool,
         )
 

@@ -83,20 +83,12 @@ def test_credentials_come_from_the_environment(compose: dict[str, Any]) -> None:
     assert all(f"{match[1]}=" in example for match in required if match)
 
 
-def test_the_topics_are_those_of_the_settings() -> None:
-    """The one-shot makes the topics and buckets that a worker without further settings uses."""
-    settings = Settings()
-    kafka = settings.kafka
-    topics = {
-        kafka.training_complete_topic,
-        kafka.find_complete_topic,
-        kafka.find_failed_topic,
-        kafka.find_progress_topic,
-        kafka.dead_letter_topic,
-    }
-    assert set(places.TOPICS) == topics
-    assert settings.store.artifacts_bucket == places.ARTIFACTS_BUCKET
-    assert settings.store.results_bucket == places.RESULTS_BUCKET
+def test_the_one_shot_reads_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that no setting has ends it with one sentence, before it connects anywhere."""
+    monkeypatch.setenv("MISTUDIO_KAFKA__TOPIC", "x")
+    monkeypatch.setattr("sys.argv", ["places.py"])
+    with pytest.raises(SystemExit, match=r"^MISTUDIO_KAFKA__TOPIC: .+ correct the variable"):
+        places.main()
 
 
 def test_the_image_holds_what_its_build_copies() -> None:
