@@ -25,16 +25,17 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "deploy"))
 
 from embedded import places  # noqa: E402  # found through the line above
-from embedded.process import Server, StackError  # noqa: E402
+from embedded.process import Server, StackError, tail  # noqa: E402
 from embedded.stack import EmbeddedStack  # noqa: E402
+from embedded.worker_log import log_lines  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "mistudio-worker"
 RUN = ROOT / "examples" / "run"
 OUT = ROOT / ".demo"
-WORKER_SETTINGS = {"MISTUDIO_HTTP__PORT": "0", "MISTUDIO_LOG__FORMAT": "json"}
+LOG = OUT / "worker.log"
 SHOWN = 15
 A_CATEGORY = 3
 WIDTH = 120
@@ -42,6 +43,8 @@ COLUMNS = (("feature", 7), ("score", 5), ("tier", 9), ("category", 15), ("keywor
 WORKER_SETTINGS = {"MISTUDIO_HTTP__PORT": "0", "MISTUDIO_LOG__FORMAT": "json"}
 WARM_WITHIN_S = 300.0
 """The first worker on a machine compiles its kernels."""
+LINE_WITHIN_S = 5.0
+"""The worker writes its line of a job just after the outcome can be read."""
 PARTIAL = 3
 """Exit code of `submit --wait` for a job that is done with gaps."""
 console = Console()
@@ -58,47 +61,67 @@ def main() -> int:
         with EmbeddedStack() as stack:
             console.print(f"[green]✓[/] Kafka and S3 are up ({time.monotonic() - began:.1f} s)")
             environment = {**os.environ, **stack.environment(), **WORKER_SETTINGS}
-            subprocess.run([sys.executable, places.__file__], env=environment, check=True)
+            call([sys.executable, places.__file__], environment)
             with stack.beside(worker(environment), grace_s=20) as running:
-                running.wait_until(lambda: "worker ready" in running.log_tail(), WARM_WITHIN_S)
+                running.wait_until(lambda: bool(log_lines(LOG, "worker ready")), WARM_WITHIN_S)
                 console.print(f"[green]✓[/] A worker is ready ({time.monotonic() - began:.1f} s)")
-                job_s = run_job(environment, running)
+                job_s = run_job(environment, RUN, log=LOG, out=OUT)
     except StackError as error:
-        console.print(f"[red]✗[/] {error}", highlight=False)
+        console.print(f"[red]✗[/] {error}", highlight=False, markup=False)
         return 5
     show(OUT)
-    console.print(f"The job took the worker {job_s:.1f} s, all of the demo {time.monotonic() - began:.1f} s.")
+    console.print(f"The job took {job_s:.1f} s, all of the demo {time.monotonic() - began:.1f} s.")
     return 0
 
 
 def worker(environment: Mapping[str, str]) -> Server:
-    """One worker, not started yet; its log is in .demo/worker.log."""
-    return Server("the worker", [str(COMMAND), "run"], log=OUT / "worker.log", environment=environment)
+    """One worker, not started yet."""
+    return Server("the worker", [str(COMMAND), "run"], log=LOG, environment=environment)
 
 
-def run_job(environment: Mapping[str, str], running: Server) -> float:
-    """Submit the example run, wait for its find-complete, and fetch the exports.
+def run_job(environment: Mapping[str, str], run: Path, *, log: Path, out: Path) -> float:
+    """Submit a run, wait for its find-complete, and fetch the exports.
+
+    Args:
+        environment: The settings of the worker.
+        run: Holds models/ and activations/ of one training job.
+        log: The worker's own.
+        out: Where the exports go.
 
     Returns:
-        Seconds that the worker took for the job.
+        Seconds from the event to its outcome: by the worker's line of the job, else as they were seen from here.
 
     Raises:
         StackError: The job failed; the end of the worker's log is in the message.
     """
-    job = next((RUN / "models").iterdir()).name
+    job = next((run / "models").iterdir()).name
     console.print(f"[bold]training-complete[/] {job}")
-    submitted = subprocess.run([COMMAND, "submit", RUN, "--wait"], env=dict(environment), check=False)
+    earlier, began = len(durations_s(log, job)), time.monotonic()
+    submitted = subprocess.run([COMMAND, "submit", run, "--wait"], env=dict(environment), check=False)
+    seen_s = time.monotonic() - began
     if submitted.returncode not in {0, PARTIAL}:
-        raise StackError(f"the job failed. The end of the worker's log:\n{running.log_tail()}")
-    subprocess.run([COMMAND, "fetch", job, "--out", OUT], env=dict(environment), check=True, stdout=subprocess.DEVNULL)
-    return logged_duration_s(running)
+        raise StackError(f"the job failed. The end of the worker's log:\n{tail(log)}")
+    call([COMMAND, "fetch", job, "--out", out], environment)
+    until = time.monotonic() + LINE_WITHIN_S
+    while not (told := durations_s(log, job)[earlier:]) and time.monotonic() < until:
+        time.sleep(0.05)
+    return told[0] if told else seen_s
 
 
-def logged_duration_s(running: Server) -> float:
-    """What the worker's own canonical line of the job says."""
-    lines = [json.loads(line) for line in running.log_tail().splitlines() if line.startswith("{")]
-    (duration_s,) = (line["duration_s"] for line in lines if line["event"] == "job")
-    return float(duration_s)
+def durations_s(log: Path, job: str) -> list[float]:
+    """What the worker's canonical lines of a training job say, one for each event."""
+    return [float(line["duration_s"]) for line in log_lines(log, "job") if line["job"] == job]
+
+
+def call(command: Sequence[str | Path], environment: Mapping[str, str]) -> None:
+    """Run a program of ours to its end.
+
+    Raises:
+        StackError: It failed; what it said is in the message.
+    """
+    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StackError(f"`{Path(command[1]).name}` failed (exit {done.returncode}):\n{done.stdout}{done.stderr}")
 
 
 def show(out: Path) -> None:
@@ -112,7 +135,7 @@ def show(out: Path) -> None:
     for feature in best(features):
         table.add_row(*row(feature))
     console.print(table)
-    exports = Table(title=f"Exports in {complete.parent.relative_to(ROOT)}", title_justify="left")
+    exports = Table(title=f"Exports in {os.path.relpath(complete.parent, ROOT)}", title_justify="left")
     exports.add_column("file", no_wrap=True)
     exports.add_column("bytes", justify="right")
     for path in sorted(complete.parent.iterdir()):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from embedded.worker_log import log_lines
 
 from mistudio_worker.contracts.events import TRAINING_COMPLETED_V1
 
@@ -350,9 +351,7 @@ class Worker:
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """The log lines of one event; `job` is the canonical line of a job."""
-        whole, _, _ = self.log.rpartition("\n")  # the last line may be half written
-        lines = (json.loads(line) for line in whole.splitlines() if line.startswith("{"))
-        return [line for line in lines if line.get("event") == event]
+        return log_lines(self.log_file, event)
 
     def wait_for_lines(self, job: str, *, count: int = 1) -> list[dict[str, Any]]:
         """Wait for so many canonical lines of a job: they come after its outcome can be read in the topics."""
