@@ -8,12 +8,17 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
-from embedded import preflight, programs
-from embedded.stack import EmbeddedStack
+from embedded import programs
+from embedded.process import StackError
+from embedded.stack import BOOTSTRAP_SERVERS, EmbeddedStack
 from support.services import Services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+ON_KAFKA = {"stack", "services", "own_broker"}
+ON_MINIO = {"minio_stack", "minio_store"}
+"""Fixtures that start servers."""
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +30,8 @@ def stack() -> Iterator[EmbeddedStack]:
 
 @pytest.fixture(scope="session")
 def minio_stack() -> Iterator[EmbeddedStack]:
-    """MinIO itself, without a broker. Built from source the first time."""
-    with EmbeddedStack(store="minio", broker=False) as running:
+    """MinIO itself, without a broker, whatever store the environment names."""
+    with EmbeddedStack(store="minio", broker=False, variables={}) as running:
         yield running
 
 
@@ -44,30 +49,51 @@ def minio_store(minio_stack: EmbeddedStack) -> Iterator[Services]:
         yield made
 
 
+@pytest.fixture
+def own_broker() -> None:
+    """For tests that start a broker of their own: left out where the environment names one, maybe for want of Java."""
+    if BOOTSTRAP_SERVERS in os.environ:
+        pytest.skip(f"starts a Kafka of its own, and {BOOTSTRAP_SERVERS} names one: unset it to run this")
+
+
 def unique_name() -> str:
     """A name that topics, buckets and consumer groups may have."""
     return f"t{uuid.uuid4().hex[:12]}"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what asks for the stack, and run it last: a wrong unit shows before a broker is started."""
     for item in items:
-        names = set(getattr(item, "fixturenames", ()))
-        if names & {"stack", "services", "minio_stack", "minio_store"}:
+        if _fixtures(item) & (ON_KAFKA | ON_MINIO):
             item.add_marker(pytest.mark.integration)
-        if names & {"minio_stack", "minio_store"}:
+        if _fixtures(item) & ON_MINIO:
             item.add_marker(pytest.mark.minio)
     items.sort(key=lambda item: (item.get_closest_marker("integration") is not None, _is_minio(item)))
-    if not _minio_wanted():
-        config.hook.pytest_deselected(items=[item for item in items if _is_minio(item)])
-        items[:] = [item for item in items if not _is_minio(item)]
+    # Left out where there is neither MinIO nor Go to build it with; in CI its absence is an error.
+    if (problem := programs.minio_problem()) and not os.environ.get("CI"):
+        for item in filter(_is_minio, items):
+            item.add_marker(pytest.mark.skip(reason=problem))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch the programs that the chosen tests need: it may take minutes, which no test's time limit should count."""
+    chosen = [item for item in session.items if item.get_closest_marker("skip") is None]
+    if session.config.option.collectonly:
+        return
+    try:
+        with session.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            if BOOTSTRAP_SERVERS not in os.environ and any(_fixtures(item) & ON_KAFKA for item in chosen):
+                programs.require("java")
+                programs.kafka_jars()
+            if any(map(_is_minio, chosen)):
+                programs.minio_binary()
+    except StackError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _fixtures(item: pytest.Item) -> set[str]:
+    return set(getattr(item, "fixturenames", ()))
 
 
 def _is_minio(item: pytest.Item) -> bool:
     return item.get_closest_marker("minio") is not None
-
-
-def _minio_wanted() -> bool:
-    """MinIO is built with Go: left out where there is none, except in CI, where its absence is an error."""
-    built = (programs.cache_directory() / f"minio-{programs.MINIO_VERSION}").is_dir()
-    return built or bool(os.environ.get("CI")) or preflight.problem("go") is None

@@ -67,6 +67,11 @@ def tool_problem(tool: str, package: str, why: str) -> Optional[str]:  # noqa: U
     return f"{why} needs `{tool}`, which is not on the PATH: install it (Debian: apt-get install {package})."
 
 
+def go_problem() -> Optional[str]:  # noqa: UP045
+    """Look for Go; None when it is there."""
+    return tool_problem("go", "golang", "Building MinIO")
+
+
 def problem(need: str) -> Optional[str]:  # noqa: UP045
     """The sentence for one need: `python`, `java`, `mvn` or `go`; None when it is met."""
     if need == "python":
@@ -76,7 +81,7 @@ def problem(need: str) -> Optional[str]:  # noqa: UP045
     if need == "mvn":
         return None if is_cached("kafka") else tool_problem("mvn", "maven", "Fetching Kafka's jars for the first time")
     if need == "go":
-        return None if is_cached("minio") else tool_problem("go", "golang", "Building MinIO")
+        return None if is_cached("minio") else go_problem()
     raise ValueError(f"unknown need {need!r}: known are python, java, mvn, go")
 
 

@@ -57,8 +57,14 @@ def kafka_jars() -> Path:
     if not place.is_dir():
         require("mvn")
         options = ["-B", "-q", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
+        print("Fetching Kafka's jars, once (45 MB) ...", flush=True)
         _fill(place, lambda new: ["mvn", *options, f"-DoutputDirectory={new}"], what="Kafka's jars")
     return place
+
+
+def minio_problem() -> str | None:
+    """Why MinIO cannot be had on this machine, and what to do; None where it is built or can be."""
+    return None if _minio_place().is_dir() else preflight.go_problem()
 
 
 def minio_binary() -> Path:
@@ -67,13 +73,18 @@ def minio_binary() -> Path:
     Raises:
         StackError: Go is missing or could not build it.
     """
-    place = cache_directory() / f"minio-{MINIO_VERSION}"
+    if problem := minio_problem():
+        raise StackError(problem)
+    place = _minio_place()
     if not place.is_dir():
-        require("go")
-        _fill(
-            place, lambda new: ["env", f"GOBIN={new}", "go", "install", f"{MINIO_MODULE}@{MINIO_VERSION}"], what="MinIO"
-        )
+        print("Building MinIO from its source, once (some minutes) ...", flush=True)
+        install = ["go", "install", f"{MINIO_MODULE}@{MINIO_VERSION}"]
+        _fill(place, lambda new: ["env", f"GOBIN={new}", *install], what="MinIO")
     return place / "minio"
+
+
+def _minio_place() -> Path:
+    return cache_directory() / f"minio-{MINIO_VERSION}"
 
 
 def weed_binary() -> Path:

@@ -7,7 +7,8 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from embedded.stack import BOOTSTRAP_SERVERS, EmbeddedStack
+import pytest
+from embedded.stack import EmbeddedStack
 from support.runs import write_run
 from support.services import Services
 from support.workers import Place, Worker, wait_for
@@ -15,18 +16,15 @@ from support.workers import Place, Worker, wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
     from support.background import BackgroundLoop
 
 AWAY_S = 5.0
 SESSION = {"MISTUDIO_KAFKA__SESSION_TIMEOUT_MS": "60000", "MISTUDIO_KAFKA__HEARTBEAT_INTERVAL_MS": "1000"}
 
 
-def test_a_broker_that_dies_in_mid_job_is_waited_for(
-    background: BackgroundLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("own_broker")  # this broker is killed: never one that others use
+def test_a_broker_that_dies_in_mid_job_is_waited_for(background: BackgroundLoop, tmp_path: Path) -> None:
     """The job goes on without the broker; its one outcome is published and committed when the broker is back."""
-    monkeypatch.delenv(BOOTSTRAP_SERVERS, raising=False)  # this broker is killed: never one that others use
     with EmbeddedStack() as stack, contextlib.ExitStack() as exits:
         services = exits.enter_context(
             contextlib.closing(Services(stack.environment(), name=f"t{uuid.uuid4().hex[:12]}"))

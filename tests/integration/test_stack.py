@@ -82,8 +82,8 @@ def _put_and_get(services: Services, content: bytes) -> bytes:
 
 def test_a_wrong_secret_is_refused(services: Services) -> None:
     """The store checks who asks."""
-    endpoint = services.environment["MISTUDIO_STORE__ENDPOINT"]
-    assert not stores.answers(endpoint, services.environment["MISTUDIO_STORE__ACCESS_KEY"], "wrong-secret")
+    store = services.store_settings
+    assert not stores.answers(store.address, store.credentials()[0], "wrong-secret")
 
 
 def test_nothing_is_left_after_a_block() -> None:
@@ -127,6 +127,7 @@ def _left(endpoint: str, directory: Path) -> list[str]:
     return listening + data + [str(path) for path in Path("/tmp").glob(f"seaweedfs-*{port}.sock")]  # noqa: S108
 
 
+@pytest.mark.usefixtures("own_broker")
 def test_a_broker_comes_back_with_its_data() -> None:
     """After SIGKILL the broker starts again on the same port."""
     with EmbeddedStack(variables={"MISTUDIO_STORE__ENDPOINT": "unused:1"}) as stack:
@@ -144,6 +145,7 @@ def test_running_services_are_used() -> None:
         "MISTUDIO_STORE__ACCESS_KEY": "key",
         "MISTUDIO_STORE__SECRET_KEY": "secret",
         "MISTUDIO_STORE__SECURE": "true",
+        "MISTUDIO_STORE__REGION": "eu-central-1",
     }
     with EmbeddedStack(variables=running | {"HOME": "/"}) as stack:
         assert stack.environment() == running
