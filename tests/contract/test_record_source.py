@@ -239,8 +239,15 @@ class TestKafka(RecordSourceContract):
         assert time.monotonic() - begun_s < WITHIN_S
         await source.stop()
 
+    async def test_an_absent_topic(self, services: Services) -> None:
+        """It is not the broker that is away: the error names the topic and says how to create it."""
+        source = adapter(services.bootstrap_servers, "not-there", services.unique_name("group"), request_timeout_ms=500)
+        with pytest.raises(ServiceAway, match="no topic 'not-there'") as refused:
+            await source.start(Listener())
+        assert "create it: kafka-topics.sh --create --topic not-there" in refused.value.hint
 
-def adapter(bootstrap_servers: str, topic: str, group: str) -> KafkaSource:
+
+def adapter(bootstrap_servers: str, topic: str, group: str, *, request_timeout_ms: int = 8_000) -> KafkaSource:
     """The adapter with short limits."""
     return KafkaSource(
         bootstrap_servers=bootstrap_servers,
@@ -250,7 +257,7 @@ def adapter(bootstrap_servers: str, topic: str, group: str) -> KafkaSource:
         heartbeat_interval_ms=300,
         max_poll_interval_ms=10_000,
         rebalance_timeout_ms=4_000,
-        request_timeout_ms=8_000,
+        request_timeout_ms=request_timeout_ms,
         commit_timeout_s=5.0,
     )
 

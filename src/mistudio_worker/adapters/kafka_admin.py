@@ -13,6 +13,7 @@ from aiokafka.errors import (
     KafkaError,
     NotCoordinatorForGroupError,
     TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
 )
 
 from mistudio_worker.errors import ServiceAway
@@ -79,6 +80,21 @@ class KafkaAdmin:
             for name, partitions in there.items()
         }
 
+    async def require(self, names: Sequence[str]) -> None:
+        """Make sure that topics are there: a consumer would only wait for an absent one.
+
+        Raises:
+            ServiceAway: one is not there, or the broker does not answer.
+        """
+        try:
+            async with asyncio.timeout(self._limit_s):
+                described = await self._client.describe_topics(list(names))
+        except (KafkaError, ConnectionError, TimeoutError) as error:
+            raise self._away(error) from error
+        for topic in described:
+            if topic["error_code"] == UnknownTopicOrPartitionError.errno:
+                raise topic_absent(topic["topic"], self._bootstrap_servers)
+
     async def broker_config(self, name: str) -> str | None:
         """Return one setting of the first broker; None where it does not tell."""
         try:
@@ -133,3 +149,12 @@ class KafkaAdmin:
             f"the broker at {self._bootstrap_servers} did not answer ({type(error).__name__})",
             "check that it runs and that MISTUDIO_KAFKA__BOOTSTRAP_SERVERS names it",
         )
+
+
+def topic_absent(topic: str, bootstrap_servers: str) -> ServiceAway:
+    """Build the error for a topic that the broker does not have."""
+    return ServiceAway(
+        "BROKER_UNAVAILABLE",
+        f"the broker at {bootstrap_servers} has no topic {topic!r}",
+        f"create it: kafka-topics.sh --create --topic {topic} --partitions 4; or correct the setting that names it",
+    )

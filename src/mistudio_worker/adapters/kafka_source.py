@@ -12,8 +12,10 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
     KafkaError,
+    UnknownTopicOrPartitionError,
 )
 
+from mistudio_worker.adapters.kafka_admin import topic_absent
 from mistudio_worker.errors import ServiceAway
 from mistudio_worker.worker.ports import CommitOutcome, Partition, Record
 
@@ -69,6 +71,9 @@ class KafkaSource:
         self._consumer = consumer  # before start: the first assignment comes while it runs
         try:
             await consumer.start()
+        except UnknownTopicOrPartitionError as error:  # aiokafka has waited for it, the whole request timeout
+            await self.stop()
+            raise topic_absent(self._topic, self._bootstrap_servers) from error
         except (KafkaError, ConnectionError) as error:
             await self.stop()
             raise self._away(error) from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from mistudio_worker.adapters.kafka_admin import KafkaAdmin
 from mistudio_worker.errors import ServiceAway
 from mistudio_worker.worker.ports import Record
 
@@ -20,7 +21,7 @@ class KafkaWatch:
 
     Args:
         bootstrap_servers: host:port, several separated by commas.
-        topics: those that are absent are passed over.
+        topics: all of them must be there.
         limit_s: longest wait for the broker.
     """
 
@@ -36,13 +37,18 @@ class KafkaWatch:
         """Connect and remember where the topics end.
 
         Raises:
-            ServiceAway: the broker does not answer, or has none of the topics.
+            ServiceAway: the broker does not answer, or does not have one of the topics.
         """
         try:
             async with asyncio.timeout(self._limit_s):
+                async with KafkaAdmin(self._bootstrap_servers) as admin:
+                    await admin.require(self._topics)
                 await self._consumer.start()
                 for partition, end in (await self._consumer.end_offsets(self._consumer.assignment())).items():
                     self._consumer.seek(partition, end)
+        except ServiceAway:
+            await self._consumer.stop()
+            raise
         except (KafkaError, ConnectionError, TimeoutError) as error:
             await self._consumer.stop()
             raise self._away(error) from error
