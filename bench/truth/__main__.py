@@ -24,13 +24,13 @@ from bench.truth.generated import generated_corpus
 from bench.truth.measures import MEASURES
 from bench.truth.measuring import measure
 from bench.truth.planting import generator, plant_all
-from bench.truth.table import between_markers, figure_table, markdown, measure_table
+from bench.truth.table import between_markers, figure_table, kind_table, markdown, measure_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.truth.corpora import Corpus
-    from bench.truth.figures import Figure
+    from bench.truth.figure import Figure
     from bench.truth.measuring import Outcome
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ def main() -> int:
     ]
     figures = all_figures(corpora)
     names = [outcomes[0].corpus.name for outcomes in corpora]
-    tables = markdown(figure_table(figures, names)) + "\n" + markdown(measure_table(corpora))
+    tables = "\n".join(map(markdown, (figure_table(figures, names), measure_table(corpora), kind_table(corpora))))
     print(tables)
     _write(options, corpora, figures, tables)
     missed = sum(figure.met is False for figure in figures)

@@ -37,6 +37,7 @@ class Corpus:
         families: rows of the near-copies of one text each, the text itself first.
         copy: [n] bool, whether a text is a copy that was inserted.
         unspaced_words: known words of scripts that write no blanks between words.
+        word_groups: words of one topic each; empty where topics are not known.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Corpus:
     families: tuple[NDArray[np.int64], ...]
     copy: NDArray[np.bool_]
     unspaced_words: tuple[str, ...] = ()
+    word_groups: tuple[tuple[str, ...], ...] = ()
 
     @property
     def size(self) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.truth import keyword_truth
 from bench.truth.categories import ADMISSIBLE
+from bench.truth.figure import Figure, figure, rate, share
 from bench.truth.measures import MEASURES, NAIVE, SCORE, compare, of_kinds, value_of
 from bench.truth.planted import CLEAN
 from bench.truth.statistics import uniformity
@@ -15,12 +15,9 @@ from bench.truth.statistics import uniformity
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bench.truth.figure import Corpora, Test, Value
     from bench.truth.measuring import Outcome
     from bench.truth.planted import Kind
-
-    Corpora = Sequence[Sequence[Outcome]]
-    Value = Callable[[Sequence[Outcome]], float | None]
-    Test = Callable[[Outcome], bool]
 
 READERS_THRESHOLD = 0.5
 """What Explain takes up by default."""
@@ -36,6 +33,11 @@ FLAGS: tuple[tuple[Kind, str, float | None, float | None], ...] = (
     ("bimodal", "bimodal", None, None),
 )
 """Kind, its flag, share of the kind that must have it, share of the clean ones that may."""
+KEYWORDS: tuple[tuple[str, float | None, Callable[..., float], tuple[Kind, ...]], ...] = (
+    ("precision, lexical concepts", 0.9, keyword_truth.precision, ("lexical",)),
+    ("recall in the first five, lexical concepts", 0.8, keyword_truth.recall, ("lexical",)),
+    ("precision, structures and sources", None, keyword_truth.precision, ("structural", "source")),
+)
 AUROC_TARGETS = {
     "clean > random": 0.98,
     "semantic > random": 0.95,
@@ -43,36 +45,6 @@ AUROC_TARGETS = {
     "clean > duplicates": 0.95,
     "clean > dense": 0.98,
 }
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure, what it must be, and what the naive baseline has.
-
-    Attributes:
-        name: what is measured.
-        target: the least it must be; the most it may be where `at_most`; None where it is only told.
-        value: over all corpora; None where the analysis publishes nothing to measure.
-        naive: None where the baseline has no such figure.
-        at_most: whether lower is better.
-        corpora: the value in each corpus.
-    """
-
-    name: str
-    target: float | None
-    value: float | None
-    naive: float | None
-    at_most: bool
-    corpora: tuple[float | None, ...]
-
-    @property
-    def met(self) -> bool | None:
-        """Whether the target is reached, which takes a value; None without a target."""
-        if self.target is None:
-            return None
-        if self.value is None:
-            return False
-        return self.value <= self.target if self.at_most else self.value >= self.target
 
 
 def all_figures(corpora: Corpora) -> list[Figure]:
@@ -85,20 +57,6 @@ def all_figures(corpora: Corpora) -> list[Figure]:
         *_labels(corpora),
         *_named(corpora),
     ]
-
-
-def _figure(  # noqa: PLR0913 - the columns of the table
-    corpora: Corpora,
-    name: str,
-    target: float | None,
-    value: Value,
-    *,
-    naive: Value | None = None,
-    at_most: bool = False,
-) -> Figure:
-    together = [outcome for outcomes in corpora for outcome in outcomes]
-    each = tuple(value(outcomes) for outcomes in corpora)
-    return Figure(name, target, value(together), naive(together) if naive else None, at_most, each)
 
 
 def _auroc(corpora: Corpora) -> list[Figure]:
@@ -114,17 +72,17 @@ def _auroc(corpora: Corpora) -> list[Figure]:
 
 def _scale(corpora: Corpora) -> list[Figure]:
     def reach(kinds: Sequence[Kind], measure: str, threshold: float) -> Value:
-        return _share(kinds, lambda outcome: (MEASURES[measure](outcome) or 0.0) >= threshold)
+        return share(kinds, lambda outcome: (MEASURES[measure](outcome) or 0.0) >= threshold)
 
     return [
-        _figure(
+        figure(
             corpora,
             "clean features with coherence_score >= 0.5",
             0.8,
             reach(CLEAN, SCORE, READERS_THRESHOLD),
             naive=reach(CLEAN, NAIVE, READERS_THRESHOLD),
         ),
-        _figure(
+        figure(
             corpora,
             "random features with coherence_score >= 0.4",
             0.02,
@@ -132,11 +90,11 @@ def _scale(corpora: Corpora) -> list[Figure]:
             naive=reach(RANDOM, NAIVE, PRIORITY_THRESHOLD),
             at_most=True,
         ),
-        _figure(
+        figure(
             corpora,
             "clean features among the priority features",
             0.8,
-            _share(CLEAN, lambda outcome: outcome.worth_explaining),
+            share(CLEAN, lambda outcome: outcome.worth_explaining),
             naive=reach(CLEAN, NAIVE, PRIORITY_THRESHOLD),
         ),
     ]
@@ -144,33 +102,36 @@ def _scale(corpora: Corpora) -> list[Figure]:
 
 def _flags(corpora: Corpora) -> list[Figure]:
     def flagged(kinds: Sequence[Kind], flag: str) -> Value:
-        return _share(kinds, lambda outcome: flag in outcome.report.flags)
+        return share(kinds, lambda outcome: flag in outcome.report.flags)
 
     figures = []
     for kind, flag, least, most in FLAGS:
-        figures.append(_figure(corpora, f"{kind} features flagged {flag}", least, flagged((kind,), flag)))
-        figures.append(_figure(corpora, f"clean features flagged {flag}", most, flagged(CLEAN, flag), at_most=True))
+        figures.append(figure(corpora, f"{kind} features flagged {flag}", least, flagged((kind,), flag)))
+        figures.append(figure(corpora, f"clean features flagged {flag}", most, flagged(CLEAN, flag), at_most=True))
     return figures
 
 
 def _keywords(corpora: Corpora) -> list[Figure]:
-    def lexical(judge: Callable[..., float], *, naive: bool) -> Value:
-        return lambda outcomes: judge(of_kinds(outcomes, ("lexical",)), naive=naive)
+    def judged(judge: Callable[..., float], kinds: Sequence[Kind], *, naive: bool) -> Value:
+        return lambda outcomes: judge(of_kinds(outcomes, kinds), naive=naive)
 
     return [
         *(
-            _figure(corpora, f"keyword {name}", target, lexical(judge, naive=False), naive=lexical(judge, naive=True))
-            for name, target, judge in (
-                ("precision, lexical concepts", 0.9, keyword_truth.precision),
-                ("recall in the first five, lexical concepts", 0.8, keyword_truth.recall),
+            figure(
+                corpora,
+                f"keyword {name}",
+                least,
+                judged(judge, kinds, naive=False),
+                naive=judged(judge, kinds, naive=True),
             )
+            for name, least, judge, kinds in KEYWORDS
         ),
-        _figure(
+        figure(
             corpora,
             "random features with any keyword",
             0.02,
-            _share(RANDOM, lambda outcome: bool(outcome.report.pattern_keywords)),
-            naive=_share(RANDOM, lambda outcome: bool(outcome.frequent)),
+            share(RANDOM, lambda outcome: bool(outcome.report.pattern_keywords)),
+            naive=share(RANDOM, lambda outcome: bool(outcome.frequent)),
             at_most=True,
         ),
     ]
@@ -178,15 +139,15 @@ def _keywords(corpora: Corpora) -> list[Figure]:
 
 def _labels(corpora: Corpora) -> list[Figure]:
     return [
-        _figure(corpora, "category accuracy, features of labelled texts", 0.9, category_accuracy),
-        _figure(
+        figure(corpora, "category accuracy, features of labelled texts", 0.9, category_accuracy),
+        figure(
             corpora,
             "random features with category unknown",
             0.9,
-            _share(RANDOM, lambda outcome: outcome.report.pattern_category == "unknown"),
+            share(RANDOM, lambda outcome: outcome.report.pattern_category == "unknown"),
         ),
         *(
-            _figure(corpora, f"Kolmogorov-Smirnov p of {name}, random features", 0.01, partial(_uniform, name))
+            figure(corpora, f"Kolmogorov-Smirnov p of {name}, random features", 0.01, partial(_uniform, name))
             for name in ("activation_percentile", "text_percentile")
         ),
     ]
@@ -194,16 +155,16 @@ def _labels(corpora: Corpora) -> list[Figure]:
 
 def _named(corpora: Corpora) -> list[Figure]:
     return [
-        _figure(corpora, "dead features named", 1.0, _share(("dead",), _tier_is("dead"))),
-        _figure(corpora, "features below 5 positives named insufficient", 1.0, _insufficient_named),
-        _figure(corpora, "constant features named", 1.0, _share(("constant",), _named_constant)),
+        figure(corpora, "dead features named", 1.0, share(("dead",), _tier_is("dead"))),
+        figure(corpora, "features below 5 positives named insufficient", 1.0, _insufficient_named),
+        figure(corpora, "constant features named", 1.0, share(("constant",), _named_constant)),
     ]
 
 
 def category_accuracy(outcomes: Sequence[Outcome]) -> float | None:
     """Return the share of features planted from judged sources whose category is admissible."""
     judged = [outcome for outcome in of_kinds(outcomes, ("source",)) if outcome.planted.name in ADMISSIBLE]
-    return _rate(judged, lambda outcome: outcome.report.pattern_category in ADMISSIBLE[outcome.planted.name])
+    return rate(judged, lambda outcome: outcome.report.pattern_category in ADMISSIBLE[outcome.planted.name])
 
 
 def _uniform(measure: str, outcomes: Sequence[Outcome]) -> float | None:
@@ -213,7 +174,7 @@ def _uniform(measure: str, outcomes: Sequence[Outcome]) -> float | None:
 
 def _insufficient_named(outcomes: Sequence[Outcome]) -> float | None:
     few = [outcome for outcome in of_kinds(outcomes, ("sparse",)) if outcome.planted.positives < SUFFICIENT]
-    return _rate(few, _tier_is("insufficient"))
+    return rate(few, _tier_is("insufficient"))
 
 
 def _tier_is(tier: str) -> Test:
@@ -222,11 +183,3 @@ def _tier_is(tier: str) -> Test:
 
 def _named_constant(outcome: Outcome) -> bool:
     return "same for every text" in outcome.report.reasons.get("coherence_score", "")
-
-
-def _share(kinds: Sequence[Kind], holds: Test) -> Value:
-    return lambda outcomes: _rate(of_kinds(outcomes, kinds), holds)
-
-
-def _rate(outcomes: Sequence[Outcome], holds: Test) -> float | None:
-    return sum(map(holds, outcomes)) / len(outcomes) if outcomes else None

@@ -63,6 +63,7 @@ def generated_corpus(random: np.random.Generator) -> Corpus:
         themes=themes,
         theme_directions=directions,
         unspaced_words=tuple(unspaced),
+        word_groups=tuple(topic.words for topic in vocabulary.topics),
     )
 
 

@@ -31,9 +31,9 @@ def plant_equal_parts(soil: Soil, random: np.random.Generator) -> Planted:
 
 
 def plant_unequal_parts(soil: Soil, random: np.random.Generator) -> Planted:
-    """Return a feature whose first concept has 50 to 75 % of the texts, the others being down to 0.6 as strong."""
+    """Return a feature whose first concept has 50 to 70 % of the texts, the others being down to 0.6 as strong."""
     parts = int(random.integers(2, 4))
-    first = random.uniform(0.5, 0.75)
+    first = random.uniform(0.5, 0.7)
     shares = np.array([first, *np.full(parts - 1, (1 - first) / (parts - 1))])
     return _plant_parts("unequal parts", soil, shares, np.array([1.0, *random.uniform(0.6, 1.0, parts - 1)]), random)
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.truth.concepts import NATURES, find_concepts
+from bench.truth.concepts import find_concepts
 from bench.truth.mixed import plant_equal_parts, plant_majority, plant_unequal_parts
 from bench.truth.planted import Planted, Soil
-from bench.truth.single import plant_bimodal, plant_concept
+from bench.truth.single import in_turn, plant_bimodal, plant_concept, word_or_words
 from bench.truth.unrelated import (
     plant_constant,
     plant_dead,
@@ -47,16 +47,19 @@ def plant_all(corpus: Corpus, seed: int) -> list[Planted]:
     soil = Soil(corpus, find_concepts(corpus, generator(seed, corpus.name, "concepts")))
     return [
         _scaled(planter(soil, random), random)
-        for kind, planter in planters().items()
+        for kind, planter in planters(soil).items()
         for random in [generator(seed, corpus.name, kind)]
         for _ in range(COUNTS.get(kind, EACH))
     ]
 
 
-def planters() -> dict[Kind, Planter]:
+def planters(soil: Soil) -> dict[Kind, Planter]:
     """Return how a feature of each kind is planted."""
     return {
-        **{nature: partial(plant_concept, nature=nature) for nature in NATURES},
+        "lexical": partial(plant_concept, choose=partial(word_or_words, soil=soil)),
+        "structural": partial(plant_concept, choose=in_turn(soil.concepts["structural"])),
+        "semantic": partial(plant_concept, choose=in_turn(soil.concepts["semantic"])),
+        "source": partial(plant_concept, choose=in_turn(soil.concepts["source"])),
         "equal parts": plant_equal_parts,
         "unequal parts": plant_unequal_parts,
         "majority": plant_majority,

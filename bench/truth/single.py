@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,22 +12,26 @@ from bench.truth.planted import Planted
 from bench.truth.strengths import NOISE_SHARES, POSITIVES, add_noise, count_between, members_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from bench.truth.concepts import Nature
     from bench.truth.planted import Soil
 
-SHARE_WITH_SEVERAL_WORDS = 0.35
+    Choice = Callable[[np.random.Generator], Concept]
+
+SHARE_WITH_SEVERAL_WORDS = 0.5
+SHARE_OF_TOPICS = 0.6
 CANDIDATES = 40
-"""Words among which the one whose texts are most alike is taken as related."""
+"""Words of the frequency nearest to the wanted one, of which one is taken."""
+FEWEST_SHARED, LEAST_LIFT, LEAST_ALIKE = 3, 3.0, 0.5
+"""What two words of one concept must have in common, see `_go_together`."""
 FEWEST_OF_TWO_STRENGTHS = 60
 
 
-def plant_concept(soil: Soil, random: np.random.Generator, *, nature: Nature) -> Planted:
-    """Return a clean feature of a concept of the given nature: members strong, noise weak or absent."""
-    concept = _choose(soil, nature, random)
+def plant_concept(soil: Soil, random: np.random.Generator, *, choose: Choice) -> Planted:
+    """Return a clean feature of a concept: members strong, noise weak or absent."""
+    concept = choose(random)
     values = soil.zeros()
     if concept.strengths is None:
         size = count_between(random, POSITIVES[0], min(POSITIVES[1], len(concept.rows)))
@@ -36,7 +41,7 @@ def plant_concept(soil: Soil, random: np.random.Generator, *, nature: Nature) ->
         members = concept.rows
         values[members] = concept.strengths
     noisy = add_noise(values, float(random.choice(NOISE_SHARES)), random)
-    return Planted(nature, noisy, concept.name, members, concept.words)
+    return Planted(concept.nature, noisy, concept.name, members, concept.words)
 
 
 def plant_bimodal(soil: Soil, random: np.random.Generator) -> Planted:
@@ -52,11 +57,21 @@ def plant_bimodal(soil: Soil, random: np.random.Generator) -> Planted:
     return Planted("bimodal", values, concept.name, members)
 
 
-def _choose(soil: Soil, nature: Nature, random: np.random.Generator) -> Concept:
-    concepts = soil.concepts[nature]
-    if nature != "lexical":
-        return concepts[int(random.integers(len(concepts)))]
-    # frequent words are few: draw the frequency first, each octave as likely as another
+def in_turn(concepts: Sequence[Concept]) -> Choice:
+    """Return a choice that takes every concept equally often."""
+    endless = cycle(concepts)
+    return lambda _: next(endless)
+
+
+def word_or_words(random: np.random.Generator, *, soil: Soil) -> Concept:
+    """Return a word's concept, or that of a few related words; frequent words are as likely as rare ones.
+
+    Where topics are known, most words are of a topic: of any of the scripts, and with a meaning.
+    """
+    concepts = soil.concepts["lexical"]
+    if random.random() < SHARE_OF_TOPICS:
+        of_topics = {word for group in soil.corpus.word_groups for word in group}
+        concepts = [concept for concept in concepts if concept.name in of_topics] or concepts
     wanted = count_between(random, *POSITIVES)
     nearest = np.argsort([abs(np.log(len(concept.rows) / wanted)) for concept in concepts], kind="stable")[:CANDIDATES]
     concept = concepts[int(random.choice(nearest))]
@@ -64,19 +79,37 @@ def _choose(soil: Soil, nature: Nature, random: np.random.Generator) -> Concept:
 
 
 def related(soil: Soil, concept: Concept, random: np.random.Generator) -> Concept:
-    """Return the concept with one or two words more whose texts are most like its own, of similar frequency."""
+    """Return the concept with one or two related words more, of similar frequency; alone where there are none."""
     others = [
         other
         for other in soil.concepts["lexical"]
-        if other.words != concept.words and 0.5 <= len(other.rows) / len(concept.rows) <= 2.0
+        if other.words != concept.words
+        and 0.5 <= len(other.rows) / len(concept.rows) <= 2.0
+        and _go_together(soil, concept, other)
     ]
-    centroids = [soil.centred[other.rows].mean(axis=0) for other in others]
-    own = soil.centred[concept.rows].mean(axis=0)
-    alike = np.array([own @ centroid / np.linalg.norm(centroid) for centroid in centroids])
-    chosen = [others[i] for i in np.argsort(-alike, kind="stable")[: int(random.integers(1, 3))]]
-    words = (*concept.words, *(word for other in chosen for word in other.words))
-    rows = np.unique(np.concatenate([concept.rows, *(other.rows for other in chosen)]))
+    chosen = random.permutation(len(others))[: int(random.integers(1, 3))]
+    words = (*concept.words, *(word for i in chosen for word in others[i].words))
+    rows = np.unique(np.concatenate([concept.rows, *(others[i].rows for i in chosen)]))
     return Concept("lexical", " ".join(words), rows, words)
+
+
+def _go_together(soil: Soil, one: Concept, other: Concept) -> bool:
+    """Whether two words have to do with each other.
+
+    They are words of one topic where topics are known. Else they stand in one text 3 times as often as by chance, and
+    the texts that hold only one of them are alike on the whole.
+    """
+    if soil.corpus.word_groups:
+        return any(one.name in group and other.name in group for group in soil.corpus.word_groups)
+    shared = np.intersect1d(one.rows, other.rows)
+    by_chance = len(one.rows) * len(other.rows) / soil.corpus.size
+    if len(shared) < max(FEWEST_SHARED, LEAST_LIFT * by_chance):
+        return False
+    apart = [np.setdiff1d(concept.rows, shared) for concept in (one, other)]
+    if min(map(len, apart)) < FEWEST_SHARED:
+        return False
+    a, b = (soil.centred[rows].mean(axis=0) for rows in apart)
+    return bool(a @ b >= LEAST_ALIKE * np.linalg.norm(a) * np.linalg.norm(b))
 
 
 def _spread(soil: Soil, concept: Concept, size: int, random: np.random.Generator) -> NDArray[np.int64]:

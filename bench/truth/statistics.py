@@ -19,14 +19,28 @@ FEWEST = 10
 
 @dataclass(frozen=True)
 class Auroc:
-    """Probability that a higher kind scores above a lower one, ties counting half, with its standard error."""
+    """Probability that a higher kind scores above a lower one, ties counting half.
+
+    Attributes:
+        value: 0 to 1.
+        error: standard error.
+        trials: scores on the smaller side.
+    """
 
     value: float
     error: float
+    trials: int
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % confidence interval, within 0 to 1."""
+        """95 % confidence interval, within 0 to 1.
+
+        Where the error is 0, because every pair is in order, it is that of as many successes in `trials` (Clopper &
+        Pearson 1934): perfect order among few says less than among many.
+        """
+        if self.error == 0.0 and self.value in {0.0, 1.0}:
+            reach = 1.0 - 0.025 ** (1.0 / self.trials)
+            return (1.0 - reach, 1.0) if self.value == 1.0 else (0.0, reach)
         return max(0.0, self.value - 1.96 * self.error), min(1.0, self.value + 1.96 * self.error)
 
 
@@ -44,7 +58,7 @@ def auroc(higher: Sequence[float | None], lower: Sequence[float | None]) -> Auro
     above = (together[: len(x)] - rankdata(x)) / len(y)
     below = 1.0 - (together[len(x) :] - rankdata(y)) / len(x)
     variance = above.var(ddof=1) / len(x) + below.var(ddof=1) / len(y)
-    return Auroc(float(above.mean()), float(np.sqrt(variance)))
+    return Auroc(float(above.mean()), float(np.sqrt(variance)), min(len(x), len(y)))
 
 
 def mean_auroc(parts: Sequence[Auroc | None]) -> Auroc | None:
@@ -53,7 +67,7 @@ def mean_auroc(parts: Sequence[Auroc | None]) -> Auroc | None:
     if not defined:
         return None
     error = float(np.sqrt(sum(part.error**2 for part in defined))) / len(defined)
-    return Auroc(float(np.mean([part.value for part in defined])), error)
+    return Auroc(float(np.mean([part.value for part in defined])), error, sum(part.trials for part in defined))
 
 
 def uniformity(values: Sequence[float | None]) -> float | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.truth.measures import COMPARISONS, MEASURES, compare
+import numpy as np
+
+from bench.truth.measures import COMPARISONS, MEASURES, compare, of_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.truth.figures import Figure
+    from bench.truth.figure import Figure
     from bench.truth.measuring import Outcome
     from bench.truth.statistics import Auroc
 
@@ -35,6 +37,32 @@ def measure_table(corpora: Sequence[Sequence[Outcome]]) -> list[list[str]]:
     """Return rows of cells: the AUROC of every measure in every comparison, with its 95 % interval."""
     rows = [["measure", *COMPARISONS]]
     rows.extend([name, *(interval(compare(corpora, name, c)) for c in COMPARISONS)] for name in MEASURES)
+    return rows
+
+
+def kind_table(corpora: Sequence[Sequence[Outcome]]) -> list[list[str]]:
+    """Return rows of cells: how each kind scores, over all corpora together."""
+    rows = [
+        [
+            "kind",
+            "features",
+            "positives, median",
+            "coherence_score 10 %",
+            "50 %",
+            "90 %",
+            ">= 0.4",
+            ">= 0.5",
+            "naive 50 %",
+        ]
+    ]
+    outcomes = [outcome for of_corpus in corpora for outcome in of_corpus]
+    for kind in dict.fromkeys(outcome.planted.kind for outcome in outcomes):
+        of_kind = of_kinds(outcomes, (kind,))
+        scores = np.array([outcome.report.coherence_score for outcome in of_kind])
+        positives = float(np.median([outcome.planted.positives for outcome in of_kind]))
+        figures = [*np.quantile(scores, (0.1, 0.5, 0.9)), (scores >= 0.4).mean(), (scores >= 0.5).mean()]
+        naive = float(np.median([outcome.overlap for outcome in of_kind]))
+        rows.append([kind, str(len(of_kind)), f"{positives:g}", *(number(float(f)) for f in (*figures, naive))])
     return rows
 
 

@@ -30,14 +30,20 @@ def test_auroc_needs_ten_on_each_side() -> None:
 
 def test_interval_stays_a_probability() -> None:
     """0.99 with an error of 0.1 ends at 1."""
-    assert Auroc(0.99, 0.1).interval == pytest.approx((0.794, 1.0))
+    assert Auroc(0.99, 0.1, 20).interval == pytest.approx((0.794, 1.0))
+
+
+def test_perfect_order_is_not_certainty() -> None:
+    """Of 20 trials without a failure the chance of one may be 17 %."""
+    assert Auroc(1.0, 0.0, 20).interval == pytest.approx((1 - 0.168433, 1.0), abs=1e-6)
+    assert Auroc(0.0, 0.0, 20).interval == pytest.approx((0.0, 0.168433), abs=1e-6)
 
 
 def test_corpora_are_averaged() -> None:
     """Features of different corpora are never compared; one without figure does not count."""
-    found = mean_auroc([Auroc(0.9, 0.03), None, Auroc(0.7, 0.04)])
+    found = mean_auroc([Auroc(0.9, 0.03, 60), None, Auroc(0.7, 0.04, 60)])
     assert found is not None
-    assert [found.value, found.error] == pytest.approx([0.8, 0.025])
+    assert [found.value, found.error, found.trials] == pytest.approx([0.8, 0.025, 120])
     assert mean_auroc([None]) is None
 
 

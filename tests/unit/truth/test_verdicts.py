@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bench.truth.baseline import frequent_words, word_overlap
-from bench.truth.figures import Figure
+from bench.truth.figure import Figure
 from bench.truth.keyword_truth import holders, names
 from bench.truth.table import END, START, between_markers
 
