@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mistudio_worker.analysis.coactivation import find_coactive
 from mistudio_worker.analysis.coherence import activation_coherence, text_coherence, weights_of
 from mistudio_worker.analysis.coherence_score import coherence_score
 from mistudio_worker.analysis.complexity import score_complexity
@@ -122,6 +123,7 @@ def _measure(
 
     on_progress("geometry", 0.75)
     geometry = None if run.sae is None else measure_geometry(run.sae, execution)
+    coactivation = find_coactive(positives, statistics, execution)
     return Measures(
         texts=run.texts,
         invalid=invalid,
@@ -139,6 +141,7 @@ def _measure(
         outliers=outliers,
         flags=flags,
         geometry=geometry,
+        coactivation=coactivation,
     )
 
 

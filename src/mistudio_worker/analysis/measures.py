@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mistudio_worker.analysis.coactivation import CoactivationTable
     from mistudio_worker.analysis.coherence import SpaceCoherence
     from mistudio_worker.analysis.complexity import FeatureComplexity
     from mistudio_worker.analysis.diversity import Likeness
@@ -45,6 +46,7 @@ class Measures:
         outliers: one row a top example.
         flags: figures of the flags.
         geometry: None without the autoencoder.
+        coactivation: features that fire on the same texts.
     """
 
     texts: Sequence[str]
@@ -63,3 +65,4 @@ class Measures:
     outliers: OutlierTable
     flags: FlagTable
     geometry: GeometryTable | None
+    coactivation: CoactivationTable

@@ -21,6 +21,7 @@ NO_ORIGINALS = "the run has no usable original activations"
 NO_AUTOENCODER = "the run has no usable autoencoder weights"
 NO_PAIRS = "fewer than 2 of its texts carry weight in this space"
 FEW_TOP_TEXTS = "fewer than 2 top texts"
+ALONE = "no other feature fires on any of its texts"
 NO_DIRECTIONS = "fewer than 2 top texts have a direction in the original activations"
 
 
@@ -36,13 +37,16 @@ def why_undefined(measures: Measures, feature: int, geometry: Geometry | None) -
     if positives == 0:
         return reasons | _everything(DEAD)
     reasons |= _diversity(measures, feature)
+    if measures.coactivation.ids[feature, 0] < 0:
+        reasons["coactive"] = ALONE
     if positives < MIN_POSITIVES:
         return reasons | _coherence(FEW)
     return reasons | _spaces(measures, feature)
 
 
 def _everything(reason: str) -> dict[str, str]:
-    return _coherence(reason) | {"diversity.vendi_score": reason, "diversity.near_duplicate_share": reason}
+    rest = ("diversity.vendi_score", "diversity.near_duplicate_share", "coactive")
+    return _coherence(reason) | dict.fromkeys(rest, reason)
 
 
 def _coherence(reason: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mistudio_worker.analysis.coactivation import coactive_records
 from mistudio_worker.analysis.contexts import context_window
 from mistudio_worker.analysis.geometry import geometry_record
 from mistudio_worker.analysis.outliers import outlier_records
@@ -49,6 +50,7 @@ def report_feature(measures: Measures, feature: int) -> FeatureReport:
         top_activations=_top_activations(measures, feature),
         outlier_examples=outlier_records(measures.top, measures.outliers, measures.likeness, feature),
         geometry=geometry,
+        coactive=coactive_records(measures.coactivation, feature),
         reasons=why_undefined(measures, feature, geometry),
     )
     return replace(report, priority_score=priority_score(report))

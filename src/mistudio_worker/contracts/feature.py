@@ -73,7 +73,7 @@ class CoactiveFeatureV1(WireModel):
 
     feature_id: Count
     jaccard: Share = Field(description="texts that both fire on / texts that either fires on")
-    correlation: Cosine = Field(description="Pearson, of the activations over all texts")
+    correlation: Cosine | None = Field(description="Pearson, over all texts; null where either does not vary")
 
 
 class KeywordStatisticV1(WireModel):

@@ -120,12 +120,13 @@ class CoactiveFeature:
     Attributes:
         feature_id: the other feature.
         jaccard: texts that both fire on / texts that either fires on, 0 to 1.
-        correlation: Pearson correlation of the two activations over all texts, -1 to 1.
+        correlation: Pearson correlation of the two activations over all texts, -1 to 1; None where either does not
+            vary.
     """
 
     feature_id: int
     jaccard: float
-    correlation: float
+    correlation: float | None
 
 
 @dataclass(frozen=True, slots=True)
