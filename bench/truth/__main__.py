@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from bench.truth.corpora import real_corpus, with_copies
 from bench.truth.figures import all_figures
 from bench.truth.generated import generated_corpus
-from bench.truth.measures import MEASURES
+from bench.truth.measures import COMPARISONS, MEASURES, compare
 from bench.truth.measuring import measure
 from bench.truth.planting import generator, plant_all
 from bench.truth.table import between_markers, figure_table, kind_table, markdown, measure_table
@@ -44,7 +44,10 @@ def main() -> int:
     options = _options()
     begun_s = time.monotonic()
     corpora = [
-        measure(corpus, plant_all(corpus, options.seed), threads=options.threads) for corpus in _corpora(options)
+        measure(
+            corpus, plant_all(corpus, options.seed), threads=options.threads, originals=not options.without_originals
+        )
+        for corpus in _corpora(options)
     ]
     figures = all_figures(corpora)
     names = [outcomes[0].corpus.name for outcomes in corpora]
@@ -64,6 +67,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--run", type=Path, default=ROOT / "examples" / "run", help="a training run of real texts")
     parser.add_argument("--sources", type=Path, default=ROOT / "examples" / "text_sources.csv", help="row,source,...")
     parser.add_argument("--corpus", choices=("real", "generated", "both"), default="both")
+    parser.add_argument("--without-originals", action="store_true", help="as a run that lacks original activations")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--features", type=Path, help="write one CSV row a planted feature here")
@@ -85,13 +89,27 @@ def _write(
     options: argparse.Namespace, corpora: Sequence[Sequence[Outcome]], figures: Sequence[Figure], tables: str
 ) -> None:
     if options.json is not None:
-        content = [asdict(figure) | {"met": figure.met} for figure in figures]
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        _write_json(options.json, options.seed, corpora, figures)
     if options.features is not None:
         _write_features(options.features, [outcome for outcomes in corpora for outcome in outcomes])
     if options.update_docs:
         PAGE.write_text(between_markers(PAGE.read_text(encoding="utf-8"), tables), encoding="utf-8")
+
+
+def _write_json(path: Path, seed: int, corpora: Sequence[Sequence[Outcome]], figures: Sequence[Figure]) -> None:
+    """Write the figures, and the AUROC of every measure in every comparison with its interval."""
+    aurocs = {(name, comparison): compare(corpora, name, comparison) for comparison in COMPARISONS for name in MEASURES}
+    content = {
+        "seed": seed,
+        "figures": [asdict(figure) | {"met": figure.met} for figure in figures],
+        "auroc": [
+            {"measure": name, "comparison": comparison, "value": found.value, "interval": found.interval}
+            for (name, comparison), found in aurocs.items()
+            if found is not None
+        ],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _write_features(path: Path, outcomes: Sequence[Outcome]) -> None:

@@ -11,6 +11,7 @@ from bench.truth.figure import Figure, figure, rate, share
 from bench.truth.measures import MEASURES, NAIVE, SCORE, compare, of_kinds, value_of
 from bench.truth.planted import CLEAN
 from bench.truth.statistics import uniformity
+from mistudio_worker.analysis.reasons import CONSTANT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -182,4 +183,4 @@ def _tier_is(tier: str) -> Test:
 
 
 def _named_constant(outcome: Outcome) -> bool:
-    return "same for every text" in outcome.report.reasons.get("coherence_score", "")
+    return outcome.report.reasons.get("coherence_score") == CONSTANT

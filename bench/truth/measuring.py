@@ -49,9 +49,10 @@ class Outcome:
     frequent: tuple[str, ...]
 
 
-def measure(corpus: Corpus, planted: Sequence[Planted], *, threads: int) -> list[Outcome]:
+def measure(corpus: Corpus, planted: Sequence[Planted], *, threads: int, originals: bool = True) -> list[Outcome]:
     """Analyse the planted features as one run, with default parameters and the built-in taxonomy."""
-    result = _analyze(corpus, planted, threads)
+    vectors = TensorBlocks(torch.from_numpy(corpus.vectors)) if originals else None
+    result = _analyze(corpus, planted, vectors, threads)
     worth = {report.feature_id for report in result.priority_features}
     outcomes = []
     for feature, report in zip(planted, result.features, strict=True):
@@ -69,13 +70,13 @@ def measure(corpus: Corpus, planted: Sequence[Planted], *, threads: int) -> list
     return outcomes
 
 
-def _analyze(corpus: Corpus, planted: Sequence[Planted], threads: int) -> FindResult:
+def _analyze(corpus: Corpus, planted: Sequence[Planted], originals: TensorBlocks | None, threads: int) -> FindResult:
     run = TrainingRun(
         training_job_id=JOB_ID,
         texts=corpus.texts,
         replaced_surrogates=0,
         features=TensorBlocks(torch.from_numpy(np.stack([feature.values for feature in planted], axis=1))),
-        originals=TensorBlocks(torch.from_numpy(corpus.vectors)),
+        originals=originals,
         sae=None,
         metadata=TrainingMetadata(),
     )
