@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mistudio_worker.analysis.bundles import build_explainer
 from mistudio_worker.analysis.coactivation import find_coactive
 from mistudio_worker.analysis.coherence import activation_coherence, text_coherence, weights_of
 from mistudio_worker.analysis.coherence_score import coherence_score
@@ -68,7 +70,8 @@ def analyze(  # noqa: PLR0913 - what is analysed, how it is named, how it is run
         RefusedInput: `EMPTY_RUN`, no text or no feature; `MEMORY_BUDGET_EXCEEDED`, with the figure.
         ArithmeticError: a defect of the analysis, see `check_finite`.
     """
-    measures = _measure(run, parameters, taxonomy, execution or Execution(), on_progress)
+    execution = execution or Execution()
+    measures = _measure(run, parameters, taxonomy, execution, on_progress)
     on_progress("reports", 0.85)
     features = tuple(report_feature(measures, feature) for feature in range(run.features.shape[1]))
     result = FindResult(
@@ -80,9 +83,11 @@ def analyze(  # noqa: PLR0913 - what is analysed, how it is named, how it is run
         corpus=describe_corpus(run, measures, features),
         gaps=run.gaps,
     )
-    check_finite((result.features, result.corpus))
+    on_progress("explainer", 0.95)
+    explainer = build_explainer(result.priority_features, measures, execution)
+    check_finite((result.features, result.corpus, explainer))
     on_progress("done", 1.0)
-    return result
+    return replace(result, explainer=explainer)
 
 
 def _measure(
@@ -126,6 +131,9 @@ def _measure(
     coactivation = find_coactive(positives, statistics, execution)
     return Measures(
         texts=run.texts,
+        positives=positives,
+        terms=terms,
+        rows=rows,
         invalid=invalid,
         statistics=statistics,
         top=top,

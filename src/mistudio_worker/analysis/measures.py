@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from mistudio_worker.analysis.geometry import GeometryTable
     from mistudio_worker.analysis.labels import FeatureLabels
     from mistudio_worker.analysis.outliers import OutlierTable
+    from mistudio_worker.analysis.positives import Positives
     from mistudio_worker.analysis.statistics import StatisticsTable
+    from mistudio_worker.analysis.terms import TermTable
     from mistudio_worker.analysis.tiers import FlagTable
     from mistudio_worker.analysis.top_examples import TopExamples
+    from mistudio_worker.analysis.unit_rows import UnitRows
     from mistudio_worker.domain.feature_report import KeywordStatistic
 
 
@@ -31,6 +34,9 @@ class Measures:
 
     Attributes:
         texts: [n] of the run.
+        positives: texts that each feature fires on.
+        terms: of the texts.
+        rows: original activations; None without any.
         invalid: [F] features that were not analysed.
         statistics: of the activations.
         top: strongest texts.
@@ -50,6 +56,9 @@ class Measures:
     """
 
     texts: Sequence[str]
+    positives: Positives
+    terms: TermTable
+    rows: UnitRows | None
     invalid: NDArray[np.bool_]
     statistics: StatisticsTable
     top: TopExamples

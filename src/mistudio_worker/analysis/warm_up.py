@@ -48,4 +48,5 @@ def warm_up(execution: Execution | None = None) -> None:
         metadata=TrainingMetadata(),
     )
     identity = JobIdentity("warm-up", "find_00000000_000000_00000000", "0" * 64)
-    analyze(run, identity=identity, parameters=Parameters(), taxonomy=default_taxonomy(), execution=execution)
+    parameters = Parameters(coherence_threshold=0.0)  # so that there are features worth explaining
+    analyze(run, identity=identity, parameters=parameters, taxonomy=default_taxonomy(), execution=execution)

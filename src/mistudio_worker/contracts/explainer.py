@@ -35,12 +35,18 @@ class ExplainerBundleV1(WireModel):
     priority_score: Share
     coherence_score: Share
     pattern_category: str
-    top: list[BundleExampleV1] = Field(description="strongest texts, best first")
-    quantiles: list[BundleExampleV1] = Field(description="spread over the rest of the positives, strongest first")
-    hard_negatives: list[BundleExampleV1] = Field(description="most like the top texts, but silent")
-    test_active: list[BundleExampleV1] = Field(description="fire; to test an explanation on")
-    test_silent: list[BundleExampleV1] = Field(description="do not fire; to test an explanation on")
-    duplicates_left_out: Count
+    top: list[BundleExampleV1] = Field(description="10 of the 15 strongest texts, best first")
+    quantiles: list[BundleExampleV1] = Field(
+        description="10 of 15 spread over the rest of the positives, strongest first"
+    )
+    hard_negatives: list[BundleExampleV1] = Field(
+        description="10 of the 15 most like the top texts, but silent, most alike first"
+    )
+    test_active: list[BundleExampleV1] = Field(
+        description="the others of the 15 and 15: fire; to test an explanation on"
+    )
+    test_silent: list[BundleExampleV1] = Field(description="do not fire, 5 of 10 alike; to test an explanation on")
+    duplicates_left_out: Count = Field(description="positives that nearly repeat a stronger one")
     coherence: CoherenceV1
     held_out: HeldOutV1
     keyword_statistics: list[KeywordStatisticV1]

@@ -39,12 +39,13 @@ class ExplainerBundle:
         priority_score: of the report.
         coherence_score: of the report.
         pattern_category: of the report.
-        top: strongest texts, best first.
-        quantiles: texts spread over the rest of the positives, strongest first.
-        hard_negatives: texts most like the top texts that did not fire, most alike first.
-        test_active: texts that fire, to test an explanation on, strongest first.
-        test_silent: texts that do not, in the order of their rows.
-        duplicates_left_out: near-duplicates that were passed over.
+        top: 10 of the 15 strongest texts, best first.
+        quantiles: 10 of 15 texts spread evenly over the ranks of the rest, strongest first.
+        hard_negatives: 10 of the 15 silent texts that are most like `top`, most alike first.
+        test_active: the middle one of each three of the strongest and of the spread texts, strongest first.
+        test_silent: the middle one of each three of the most alike silent texts and ordinary ones, up to 10, in the
+            order of their rows.
+        duplicates_left_out: positives that nearly repeat a stronger one, and so stand in no list.
         coherence: evidence for the score, as in the report.
         held_out: as in the report.
         keyword_statistics: as in the report.

@@ -10,6 +10,7 @@ from support.memory_runs import blocks, planted_run, random_sae, run_of
 from mistudio_worker.analysis.analyze import analyze
 from mistudio_worker.analysis.execution import Execution
 from mistudio_worker.analysis.finite import check_finite
+from mistudio_worker.analysis.kernels.bundle_choice import choose_active, choose_silent
 from mistudio_worker.analysis.taxonomy import default_taxonomy
 from mistudio_worker.analysis.warm_up import warm_up
 from mistudio_worker.domain.identity import JobIdentity
@@ -147,3 +148,5 @@ def test_a_hidden_nan_is_a_defect() -> None:
 def test_warm_up_runs() -> None:
     """The synthetic run passes through every kernel."""
     warm_up(Execution(threads=2))
+    assert choose_active.signatures
+    assert choose_silent.signatures

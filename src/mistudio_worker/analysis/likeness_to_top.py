@@ -1,0 +1,81 @@
+"""How like a feature's top texts other texts are: what hard negatives are chosen by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from mistudio_worker.analysis.coherence import KEPT_TERMS
+from mistudio_worker.analysis.execution import spans
+from mistudio_worker.analysis.kernels.coherence import tfidf_rows
+from mistudio_worker.analysis.unit_rows import COLUMN_TILE, UnitRows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mistudio_worker.analysis.terms import TermTable
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationLikeness:
+    """By the mean-centred original activations.
+
+    Attributes:
+        rows: of the run.
+        device: of the dense products.
+    """
+
+    rows: UnitRows
+    device: str
+
+    def to_centroids(self, top: NDArray[np.int64], pool: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return [P, m] products of the pool's unit rows with the mean unit row of each feature's top texts.
+
+        In the order of the cosine to that centroid, and of its sign; 0 where either has no direction.
+
+        Args:
+            top: [P, k] texts of each feature, -1 where there are fewer.
+            pool: [m] texts, ascending.
+        """
+        texts, places = np.unique(top, return_inverse=True)
+        missing = int(texts.size > 0 and texts[0] < 0)
+        index = torch.from_numpy(places.reshape(top.shape)).to(self.device)
+        counts = torch.from_numpy(np.maximum((top >= 0).sum(axis=1), 1)).to(self.device)
+        total = torch.zeros((top.shape[0], pool.size), dtype=torch.float64, device=self.device)
+        for column in spans(self.rows.blocks.shape[1], COLUMN_TILE):
+            unit = self.rows.gather(texts[missing:], column)
+            padded = torch.cat([unit.new_zeros((missing, unit.shape[1])), unit]).to(self.device)
+            centroids = padded[index].sum(dim=1) / counts[:, None]
+            total += centroids @ self.rows.gather(pool, column).to(self.device).T
+        likeness: NDArray[np.float64] = total.cpu().numpy()
+        return likeness
+
+
+@dataclass(frozen=True, slots=True)
+class TextLikeness:
+    """By TF-IDF rows of the texts, where there are no original activations.
+
+    Attributes:
+        rows: [n, V] sparse unit rows.
+    """
+
+    rows: Any
+
+    @classmethod
+    def of(cls, terms: TermTable) -> TextLikeness:
+        """Weigh the terms as the coherence in text space does."""
+        offsets, ids, values = tfidf_rows(terms.offsets, terms.ids, terms.document_frequency, KEPT_TERMS)
+        return cls(sparse.csr_array((values, ids, offsets), shape=(offsets.size - 1, len(terms.terms))))
+
+    def to_centroids(self, top: NDArray[np.int64], pool: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return [P, m] products as `ActivationLikeness` does; 0 where no term is common."""
+        held = top >= 0
+        owner = np.repeat(np.arange(top.shape[0]), held.sum(axis=1))
+        shares = 1.0 / np.maximum(held.sum(axis=1), 1)[owner]
+        members = sparse.csr_array((shares, (owner, top[held])), shape=(top.shape[0], self.rows.shape[0]))
+        likeness: NDArray[np.float64] = (members @ self.rows @ self.rows[pool].T).toarray()
+        return likeness
