@@ -29,7 +29,7 @@ ABSOLUTE_TOLERANCE = 1e-6
 def describe_corpus(run: TrainingRun, measures: Measures, features: Sequence[FeatureReport]) -> Corpus:
     """Count what the reports say together; densities over the valid features."""
     n, count = run.features.shape
-    statistics = measures.statistics
+    statistics, geometry = measures.statistics, measures.geometry
     valid = _valid(run)
     tiers = Counter(report.quality_tier for report in features)
     categories = Counter(report.pattern_category for report in features)
@@ -46,6 +46,8 @@ def describe_corpus(run: TrainingRun, measures: Measures, features: Sequence[Fea
         histogram_edges=HISTOGRAM_EDGES,
         covered_texts=np.unique(measures.top.texts).size / n,
         near_duplicate_texts=measures.duplicates.repeated_texts,
+        duplicate_features=() if geometry is None else geometry.duplicates,
+        antipodal_features=() if geometry is None else geometry.antipodal,
         metadata_disagreements=disagreements(run, statistics),
     )
 

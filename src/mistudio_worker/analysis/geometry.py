@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from mistudio_worker.analysis.execution import Execution, map_tiles, spans
-from mistudio_worker.analysis.kernels.neighbors import keep_nearest
+from mistudio_worker.analysis.kernels.neighbors import keep_nearest, keep_pairs
 from mistudio_worker.analysis.statistics import number_or_none
 from mistudio_worker.domain.feature_report import Geometry, Neighbor
+from mistudio_worker.domain.find_result import DirectionPair
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 NEAREST = 5
 ROW_TILE = 256
 COLUMN_TILE = 2048
+SAME_FROM = 0.95
+"""Cosine in size from which two directions are one: 90 % of the square of either lies along the other."""
+LISTED_PAIRS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ class GeometryTable:
         decoder_norms: [F] float64.
         encoder_norms: [F] float64.
         encoder_bias: [F] float64.
+        duplicates: up to 20 pairs with a cosine of at least 0.95, most alike first, ties by lower ids.
+        antipodal: up to 20 pairs with a cosine of at most -0.95, most opposed first, ties by lower ids.
     """
 
     nearest: NDArray[np.int32]
@@ -46,6 +52,8 @@ class GeometryTable:
     decoder_norms: NDArray[np.float64]
     encoder_norms: NDArray[np.float64]
     encoder_bias: NDArray[np.float64]
+    duplicates: tuple[DirectionPair, ...]
+    antipodal: tuple[DirectionPair, ...]
 
 
 def measure_geometry(sae: SaeWeights, execution: Execution) -> GeometryTable:
@@ -77,24 +85,47 @@ def measure_geometry(sae: SaeWeights, execution: Execution) -> GeometryTable:
     unit = unit.to(execution.device)
     work_bytes = ROW_TILE * COLUMN_TILE * 8
     parts = list(map_tiles(lambda tile: _neighbors(unit, directed, tile), tiles, execution, tile_bytes=work_bytes))
-    ids, values, low_ids, low_values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    ids, values, low_ids, low_values, *pairs = (np.concatenate(column) for column in zip(*parts, strict=True))
     ids[~directed], low_ids[~directed] = -1, -1
     bias = sae.encoder_bias.to(torch.float64).numpy()
-    return GeometryTable(ids, values, low_ids, low_values, cosines, decoder_norms, encoder_norms, bias)
+    duplicates, antipodal = _pairs(*pairs[:2], sign=1.0), _pairs(*pairs[2:], sign=-1.0)
+    return GeometryTable(
+        ids, values, low_ids, low_values, cosines, decoder_norms, encoder_norms, bias, duplicates, antipodal
+    )
 
 
 def _neighbors(
     unit: torch.Tensor, directed: NDArray[np.bool_], tile: tuple[int, int]
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.int32] | NDArray[np.float32], ...]:
+    """Nearest (ids, cosines) and most opposed (ids, cosines) of a tile's rows; its alike and its opposed pairs."""
     first, last = tile
     ids = np.full((last - first, NEAREST), -1, dtype=np.int32)
     values = np.zeros((last - first, NEAREST), dtype=np.float32)
     low_ids = np.full(last - first, -1, dtype=np.int32)
     low_values = np.zeros(last - first, dtype=np.float32)
+    alike, opposed = (
+        (np.full((LISTED_PAIRS, 2), -1, dtype=np.int32), np.zeros(LISTED_PAIRS, dtype=np.float32)) for _ in range(2)
+    )
     for start, stop in spans(unit.shape[0], COLUMN_TILE):
         cosines = (unit[first:last] @ unit[start:stop].T).cpu().numpy()
         keep_nearest(cosines, (first, start), directed, (ids, values), (low_ids, low_values))
-    return ids, values, low_ids, low_values
+        keep_pairs(cosines, (first, start), SAME_FROM, alike, opposed)
+    return ids, values, low_ids, low_values, *alike, *opposed
+
+
+def _pairs(ids: NDArray[np.int32], sizes: NDArray[np.float32], *, sign: float) -> tuple[DirectionPair, ...]:
+    """Merge the lists of all tiles, free places left out."""
+    kept = [place for place in np.lexsort((ids[:, 1], ids[:, 0], -sizes)).tolist() if ids[place, 0] >= 0]
+    return tuple(
+        DirectionPair((int(ids[place, 0]), int(ids[place, 1])), sign * float(sizes[place]))
+        for place in kept[:LISTED_PAIRS]
+    )
+
+
+def duplicate_flag(table: GeometryTable, feature: int) -> dict[str, float]:
+    """Return the flag `duplicate_feature` with the cosine of the nearest direction, where it is at least 0.95."""
+    cosine = float(table.nearest_cosines[feature, 0])
+    return {"duplicate_feature": cosine} if table.nearest[feature, 0] >= 0 and cosine >= SAME_FROM else {}
 
 
 def geometry_record(table: GeometryTable, feature: int) -> Geometry:

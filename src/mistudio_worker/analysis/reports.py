@@ -9,7 +9,7 @@ import numpy as np
 
 from mistudio_worker.analysis.coactivation import coactive_records
 from mistudio_worker.analysis.contexts import context_window
-from mistudio_worker.analysis.geometry import geometry_record
+from mistudio_worker.analysis.geometry import duplicate_flag, geometry_record
 from mistudio_worker.analysis.outliers import outlier_records
 from mistudio_worker.analysis.priority import priority_score
 from mistudio_worker.analysis.reasons import why_undefined
@@ -29,6 +29,7 @@ def report_feature(measures: Measures, feature: int) -> FeatureReport:
     score = float(np.nan_to_num(measures.scores[feature])) if enough else 0.0
     labels, keywords = measures.labels[feature], measures.keywords[feature]
     geometry = None if measures.geometry is None else geometry_record(measures.geometry, feature)
+    duplicates = {} if measures.geometry is None else duplicate_flag(measures.geometry, feature)
     report = FeatureReport(
         feature_id=feature,
         coherence_score=score,
@@ -38,7 +39,7 @@ def report_feature(measures: Measures, feature: int) -> FeatureReport:
         activation_statistics=None if invalid else statistics_record(measures.statistics, feature),
         coherence=_coherence(measures, feature) if enough else Coherence(None, None, None, None),
         diversity=_diversity(measures, feature),
-        flags=flags_of(measures.flags, feature),
+        flags=flags_of(measures.flags, feature) | duplicates,
         secondary_categories=labels.secondary,
         pattern_keywords=tuple(keyword.keyword for keyword in keywords),
         keyword_statistics=keywords,

@@ -46,3 +46,43 @@ def keep_nearest(
                 place -= 1
             ids[r, place] = column
             values[r, place] = value
+
+
+@njit(cache=True, nogil=True)
+def keep_pairs(
+    cosines: NDArray[np.float32],
+    corner: tuple[int, int],
+    limit: float,
+    alike: tuple[NDArray[np.int32], NDArray[np.float32]],
+    opposed: tuple[NDArray[np.int32], NDArray[np.float32]],
+) -> None:
+    """Merge the pairs of a tile from `limit` in size into lists of ids [p, 2] (-1: free) and |cosine| [p].
+
+    Most extreme first, equal ones by lower ids, in whatever order the tiles come. Each pair counts once, by its
+    lower id.
+    """
+    first_row, first_column = corner
+    rows, columns = cosines.shape
+    for r in range(rows):
+        for c in range(max(first_row + r + 1 - first_column, 0), columns):
+            size = min(abs(cosines[r, c]), np.float32(1.0))
+            if size >= limit:
+                _keep_pair(first_row + r, first_column + c, size, alike if cosines[r, c] > 0 else opposed)
+
+
+@njit(cache=True, nogil=True)
+def _keep_pair(low: int, high: int, size: np.float32, kept: tuple[NDArray[np.int32], NDArray[np.float32]]) -> None:
+    ids, sizes = kept
+    place = sizes.size
+    while place > 0 and (
+        ids[place - 1, 0] < 0
+        or sizes[place - 1] < size
+        or (sizes[place - 1] == size and (low, high) < (ids[place - 1, 0], ids[place - 1, 1]))
+    ):
+        place -= 1
+    if place == sizes.size:
+        return
+    ids[place + 1 :] = ids[place:-1].copy()
+    sizes[place + 1 :] = sizes[place:-1].copy()
+    ids[place, 0], ids[place, 1] = low, high
+    sizes[place] = size
