@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +30,7 @@ from mistudio_worker.analysis.terms import build_term_table
 from mistudio_worker.analysis.tiers import raise_flags
 from mistudio_worker.analysis.unit_rows import unit_rows
 from mistudio_worker.analysis.version import ANALYSIS_VERSION
-from mistudio_worker.domain.find_result import FindResult, Versions
+from mistudio_worker.domain.find_result import FindResult, Versions, priority_features
 from mistudio_worker.errors import RefusedInput
 
 if TYPE_CHECKING:
@@ -74,20 +73,22 @@ def analyze(  # noqa: PLR0913 - what is analysed, how it is named, how it is run
     measures = _measure(run, parameters, taxonomy, execution, on_progress)
     on_progress("reports", 0.85)
     features = tuple(report_feature(measures, feature) for feature in range(run.features.shape[1]))
+    priority = priority_features(features, parameters.coherence_threshold)
+    corpus = describe_corpus(run, measures, features, priority)
+    check_finite((features, corpus))  # the explainer's figures are those of the reports and of the activations
+    on_progress("explainer", 0.95)
     result = FindResult(
         identity=identity,
         parameters=parameters,
         versions=Versions(ANALYSIS_VERSION, taxonomy.version, taxonomy.sha256),
         metadata=run.metadata,
         features=features,
-        corpus=describe_corpus(run, measures, features),
+        corpus=corpus,
         gaps=run.gaps,
+        explainer=build_explainer(priority, measures, execution),
     )
-    on_progress("explainer", 0.95)
-    explainer = build_explainer(result.priority_features, measures, execution)
-    check_finite((result.features, result.corpus, explainer))
     on_progress("done", 1.0)
-    return replace(result, explainer=explainer)
+    return result
 
 
 def _measure(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mistudio_worker.analysis.statistics import HISTOGRAM_EDGES
-from mistudio_worker.domain.feature_report import QUALITY_TIERS
+from mistudio_worker.domain.feature_report import JUDGED_TIERS, QUALITY_TIERS
 from mistudio_worker.domain.find_result import Corpus
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mistudio_worker.analysis.measures import Measures
+    from mistudio_worker.analysis.positives import Positives
     from mistudio_worker.analysis.statistics import StatisticsTable
     from mistudio_worker.domain.feature_report import FeatureReport
     from mistudio_worker.domain.training_run import TrainingRun
@@ -26,8 +27,17 @@ RELATIVE_TOLERANCE = 5e-3
 ABSOLUTE_TOLERANCE = 1e-6
 
 
-def describe_corpus(run: TrainingRun, measures: Measures, features: Sequence[FeatureReport]) -> Corpus:
-    """Count what the reports say together; densities over the valid features."""
+def describe_corpus(
+    run: TrainingRun, measures: Measures, features: Sequence[FeatureReport], priority: Sequence[FeatureReport]
+) -> Corpus:
+    """Count what the reports say together; densities over the valid features.
+
+    Args:
+        run: as read.
+        measures: of all features.
+        features: all reports.
+        priority: those worth explaining.
+    """
     n, count = run.features.shape
     statistics, geometry = measures.statistics, measures.geometry
     valid = _valid(run)
@@ -46,10 +56,21 @@ def describe_corpus(run: TrainingRun, measures: Measures, features: Sequence[Fea
         histogram_edges=HISTOGRAM_EDGES,
         covered_texts=np.unique(measures.top.texts).size / n,
         near_duplicate_texts=measures.duplicates.repeated_texts,
+        priority_share=len(priority) / judged if (judged := sum(tiers[tier] for tier in JUDGED_TIERS)) else None,
+        priority_covered_texts=_covered(measures.positives, priority),
         duplicate_features=() if geometry is None else geometry.duplicates,
         antipodal_features=() if geometry is None else geometry.antipodal,
         metadata_disagreements=disagreements(run, statistics),
     )
+
+
+def _covered(positives: Positives, features: Sequence[FeatureReport]) -> float:
+    """Share of the texts that any of the features fires on."""
+    covered = np.zeros(positives.rows, dtype=np.bool_)
+    for report in features:
+        first, last = positives.offsets[report.feature_id : report.feature_id + 2]
+        covered[positives.texts[first:last]] = True
+    return int(covered.sum()) / positives.rows
 
 
 def is_empty(text: str) -> bool:

@@ -9,7 +9,7 @@ from mistudio_worker.domain.explainer_bundle import Explainer
 from mistudio_worker.domain.feature_report import JUDGED_TIERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mistudio_worker.domain.feature_report import FeatureReport
     from mistudio_worker.domain.identity import JobIdentity
@@ -147,10 +147,11 @@ class FindResult:
 
     @property
     def priority_features(self) -> list[FeatureReport]:
-        """Features worth explaining: coherence over the threshold, by priority, ties by lower id."""
-        over = [
-            f
-            for f in self.features
-            if f.coherence_score >= self.parameters.coherence_threshold and f.quality_tier in JUDGED_TIERS
-        ]
-        return sorted(over, key=lambda f: (-f.priority_score, f.feature_id))
+        """Features worth explaining, see `priority_features`."""
+        return priority_features(self.features, self.parameters.coherence_threshold)
+
+
+def priority_features(features: Sequence[FeatureReport], threshold: float) -> list[FeatureReport]:
+    """Return the features whose coherence is defined and reaches the threshold, by priority, ties by lower id."""
+    over = [f for f in features if f.coherence_score >= threshold and f.quality_tier in JUDGED_TIERS]
+    return sorted(over, key=lambda f: (-f.priority_score, f.feature_id))

@@ -74,6 +74,19 @@ def test_invalid_dead_and_rare_features_are_told_apart() -> None:
     assert result.corpus.mean_l0 == pytest.approx(10 / 12)
 
 
+def test_what_is_worth_explaining_is_counted() -> None:
+    """The share is of the judged features; the texts are those that one of the priority features fires on."""
+    run = planted_run()
+    found = analyze(run, identity=IDENTITY, parameters=Parameters(coherence_threshold=0.6), taxonomy=default_taxonomy())
+    over = [report.feature_id for report in found.features if report.coherence_score >= 0.6]
+    cells = run.features.rows(0, 240).numpy()
+    assert 0 < len(over) < 24
+    assert found.corpus.priority_share == len(over) / 24
+    assert found.corpus.priority_covered_texts == (cells[:, over] > 0).any(axis=1).mean()
+    none = found_in(run_of(np.zeros((9, 2)))).corpus
+    assert (none.priority_share, none.priority_covered_texts) == (None, 0.0)
+
+
 def test_a_constant_feature_is_undefined_with_a_reason() -> None:
     """Max equals min: no weights, no coherence; the rest stands."""
     report = found_in(run_of(np.ones((9, 1)), originals=np.random.default_rng(1).normal(size=(9, 3)))).features[0]
