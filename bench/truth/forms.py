@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 UNITS = ("s", "sec", "min", "h", "hours", "minutes", "days", "weeks")
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+OWN_WORDS, INVENTED_WORDS = 8, 40
+"""Distinct words of the topic, and invented ones, that a text draws from."""
 UNSPACED_SCRIPTS = ("han", "thai")
 
 
@@ -43,12 +45,17 @@ class Writer:
         return self.pick(topic.words) if self._random.random() < 0.6 else self.invented()
 
     def prose(self, topic: Topic, words: int) -> str:
-        """Return sentences of about `words` words in the topic's script; a fifth of the words are the topic's own."""
+        """Return sentences of about `words` words in the topic's script; a fifth of the words are the topic's own.
+
+        A text repeats its words, as texts do: it has but a few of the topic's and of the invented ones.
+        """
         glue = self._vocabulary.glue[topic.script]
+        own = self._random.choice(topic.words, size=OWN_WORDS, replace=False).tolist()
+        invented = [self.invented() for _ in range(min(words, INVENTED_WORDS))]
         kinds = self._random.random(words)
         invent = 0.25 if topic.script == "latin" else 0.0
         chosen = [
-            self.pick(topic.words) if kind < 0.2 else self.invented() if kind < 0.2 + invent else self.pick(glue)
+            self.pick(own) if kind < 0.2 else self.pick(invented) if kind < 0.2 + invent else self.pick(glue)
             for kind in kinds
         ]
         return self._sentences(chosen, topic.script)
