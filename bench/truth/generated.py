@@ -43,18 +43,18 @@ WORDS, TOPIC, KIND, THEME, LENGTH, NOISE, COMMON = 0.8, 0.8, 0.6, 0.9, 0.4, 0.9,
 texts of one source have in a layer of a sentence model."""
 
 
-def generated_corpus(random: np.random.Generator) -> Corpus:
+def generated_corpus(random: np.random.Generator, size: int = TEXTS) -> Corpus:
     """Return texts with synthetic original activations; the label of a text is its kind, for prose its topic."""
     vocabulary = read_vocabulary(random)
     writer = Writer(vocabulary, random)
-    kinds = random.choice(list(KIND_SHARES), size=TEXTS, p=list(KIND_SHARES.values()))
+    kinds = random.choice(list(KIND_SHARES), size=size, p=list(KIND_SHARES.values()))
     texts, topics, labels = [], [], []
     for kind in kinds.tolist():
         text, topic = _write(writer, vocabulary, kind, random)
         texts.append(text)
         topics.append(topic)
         labels.append(topic if kind == "prose" else kind)
-    themes = np.where(random.random(TEXTS) < WITH_A_THEME, random.integers(THEMES, size=TEXTS), -1)
+    themes = np.where(random.random(size) < WITH_A_THEME, random.integers(THEMES, size=size), -1)
     themes[kinds == "empty"] = -1
     vectors, directions = _vectors(texts, topics, kinds, themes, random)
     unspaced = [word for topic in vocabulary.topics if topic.script in UNSPACED_SCRIPTS for word in topic.words]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def outcomes() -> list[Outcome]:
     """A few features, planted and analysed: the rows of the topic cooking, and some that are about nothing."""
-    corpus, random = generated_corpus(generator(3)), generator(4)
+    corpus, random = generated_corpus(generator(3), 1_200), generator(4)
     soil = Soil(corpus, {})
     values = soil.zeros()
     rows = (corpus.labels == "cooking").nonzero()[0]

@@ -17,7 +17,7 @@ SEED = 7
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     """Generated texts with copies."""
-    return with_copies(generated_corpus(generator(SEED, "generated")), generator(SEED, "copies"))
+    return with_copies(generated_corpus(generator(SEED, "generated"), 1_200), generator(SEED, "copies"))
 
 
 @pytest.fixture(scope="module")
