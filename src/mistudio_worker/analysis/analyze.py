@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mistudio_worker.analysis.bundles import build_explainer
-from mistudio_worker.analysis.coactivation import find_coactive
 from mistudio_worker.analysis.coherence import activation_coherence, text_coherence, weights_of
 from mistudio_worker.analysis.coherence_score import coherence_score
 from mistudio_worker.analysis.complexity import score_complexity
 from mistudio_worker.analysis.corpus import describe_corpus
+from mistudio_worker.analysis.dictionary import measure_dictionary
 from mistudio_worker.analysis.diversity import compare_top_texts
 from mistudio_worker.analysis.duplicates import group_duplicates, near_duplicate_shares
 from mistudio_worker.analysis.execution import Execution
 from mistudio_worker.analysis.finite import check_finite
-from mistudio_worker.analysis.geometry import measure_geometry
 from mistudio_worker.analysis.keywords import find_keywords
 from mistudio_worker.analysis.label_hits import build_label_hits
 from mistudio_worker.analysis.labels import judge_labels
@@ -128,8 +127,9 @@ def _measure(
     outliers = find_outliers(top, statistics, likeness, None if rows is None else rows.norms)
 
     on_progress("geometry", 0.75)
-    geometry = None if run.sae is None else measure_geometry(run.sae, execution)
-    coactivation = find_coactive(positives, statistics, execution)
+    dictionary = measure_dictionary(
+        run, positives=positives, statistics=statistics, top=top, rows=rows, execution=execution
+    )
     return Measures(
         texts=run.texts,
         positives=positives,
@@ -149,8 +149,7 @@ def _measure(
         likeness=likeness,
         outliers=outliers,
         flags=flags,
-        geometry=geometry,
-        coactivation=coactivation,
+        dictionary=dictionary,
     )
 
 

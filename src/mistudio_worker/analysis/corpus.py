@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mistudio_worker.analysis.metadata_drift import disagreements
+from mistudio_worker.analysis.sae_quality import sae_quality
+from mistudio_worker.analysis.shared_top_texts import find_shared_top_texts
 from mistudio_worker.analysis.statistics import HISTOGRAM_EDGES
 from mistudio_worker.domain.feature_report import JUDGED_TIERS, QUALITY_TIERS
 from mistudio_worker.domain.find_result import Corpus
@@ -18,13 +21,8 @@ if TYPE_CHECKING:
 
     from mistudio_worker.analysis.measures import Measures
     from mistudio_worker.analysis.positives import Positives
-    from mistudio_worker.analysis.statistics import StatisticsTable
     from mistudio_worker.domain.feature_report import FeatureReport
     from mistudio_worker.domain.training_run import TrainingRun
-
-RATE_TOLERANCE = 1e-4
-RELATIVE_TOLERANCE = 5e-3
-ABSOLUTE_TOLERANCE = 1e-6
 
 
 def describe_corpus(
@@ -39,7 +37,8 @@ def describe_corpus(
         priority: those worth explaining.
     """
     n, count = run.features.shape
-    statistics, geometry = measures.statistics, measures.geometry
+    statistics, dictionary = measures.statistics, measures.dictionary
+    geometry = dictionary.geometry
     valid = _valid(run)
     tiers = Counter(report.quality_tier for report in features)
     categories = Counter(report.pattern_category for report in features)
@@ -58,9 +57,11 @@ def describe_corpus(
         near_duplicate_texts=measures.duplicates.repeated_texts,
         priority_share=len(priority) / judged if (judged := sum(tiers[tier] for tier in JUDGED_TIERS)) else None,
         priority_covered_texts=_covered(measures.positives, priority),
+        sae_quality=None if run.sae is None else sae_quality(dictionary.reconstruction, statistics, valid),
+        shared_top_texts=find_shared_top_texts(measures.top, n),
         duplicate_features=() if geometry is None else geometry.duplicates,
         antipodal_features=() if geometry is None else geometry.antipodal,
-        metadata_disagreements=disagreements(run, statistics),
+        metadata_disagreements=disagreements(run.metadata, statistics, valid),
     )
 
 
@@ -80,45 +81,6 @@ def is_empty(text: str) -> bool:
     [True, True, False]
     """
     return not any(character.isprintable() and not character.isspace() for character in text)
-
-
-def disagreements(run: TrainingRun, statistics: StatisticsTable) -> tuple[str, ...]:
-    """Compare the trainer's own figures with ours: at most one sentence for each of its three lists.
-
-    Tolerances: 1e-4 for rates (share of texts with a > 0), 0.5 % for means and maxima, since the
-    trainer may have measured before the activations were stored in half precision.
-    """
-    metadata = run.metadata
-    relative = (RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE)
-    compared = (
-        ("feature_activation_rates", metadata.feature_activation_rates, statistics.density, (0.0, RATE_TOLERANCE)),
-        ("feature_mean_activations", metadata.feature_mean_activations, statistics.mean, relative),
-        ("feature_max_activations", metadata.feature_max_activations, statistics.high, relative),
-    )
-    found = (_disagreement(name, said, ours, limits, _valid(run)) for name, said, ours, limits in compared if said)
-    return tuple(sentence for sentence in found if sentence)
-
-
-def _disagreement(
-    name: str,
-    said: tuple[float, ...],
-    ours: NDArray[np.float64],
-    limits: tuple[float, float],
-    valid: NDArray[np.bool_],
-) -> str | None:
-    if len(said) != ours.size:
-        return f"{name} has {len(said)} entries, the tensor has {ours.size} features."
-    figures = np.array(said, dtype=np.float64)
-    finite = np.isfinite(figures)
-    distance = np.where(finite, np.abs(np.where(finite, figures, 0.0) - ours), np.inf)
-    over = (distance > limits[0] * np.abs(ours) + limits[1]) & valid
-    if not over.any():
-        return None
-    worst = int(np.argmax(np.where(over, distance, -1.0)))
-    return (
-        f"{name} differs from the tensor for {int(over.sum())} of {ours.size} features, most for feature {worst}: "
-        f"{figures[worst]:.6g} in metadata.json, {ours[worst]:.6g} measured."
-    )
 
 
 def _valid(run: TrainingRun) -> NDArray[np.bool_]:

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from mistudio_worker.analysis.execution import Execution, map_tiles, spans
-from mistudio_worker.analysis.kernels.neighbors import keep_nearest, keep_pairs
+from mistudio_worker.analysis.kernels.neighbors import keep_nearest
+from mistudio_worker.analysis.kernels.pairs import keep_pairs
 from mistudio_worker.analysis.statistics import number_or_none
 from mistudio_worker.domain.feature_report import Geometry, Neighbor
 from mistudio_worker.domain.find_result import DirectionPair

@@ -11,12 +11,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mistudio_worker.analysis.coactivation import CoactivationTable
     from mistudio_worker.analysis.coherence import SpaceCoherence
     from mistudio_worker.analysis.complexity import FeatureComplexity
+    from mistudio_worker.analysis.dictionary import Dictionary
     from mistudio_worker.analysis.diversity import Likeness
     from mistudio_worker.analysis.duplicates import DuplicateGroups
-    from mistudio_worker.analysis.geometry import GeometryTable
     from mistudio_worker.analysis.labels import FeatureLabels
     from mistudio_worker.analysis.outliers import OutlierTable
     from mistudio_worker.analysis.positives import Positives
@@ -51,8 +50,7 @@ class Measures:
         likeness: None without original activations.
         outliers: one row a top example.
         flags: figures of the flags.
-        geometry: None without the autoencoder.
-        coactivation: features that fire on the same texts.
+        dictionary: of the features together.
     """
 
     texts: Sequence[str]
@@ -73,5 +71,4 @@ class Measures:
     likeness: Likeness | None
     outliers: OutlierTable
     flags: FlagTable
-    geometry: GeometryTable | None
-    coactivation: CoactivationTable
+    dictionary: Dictionary

@@ -22,6 +22,7 @@ NO_AUTOENCODER = "the run has no usable autoencoder weights"
 NO_PAIRS = "fewer than 2 of its texts carry weight in this space"
 FEW_TOP_TEXTS = "fewer than 2 top texts"
 ALONE = "no other feature fires on any of its texts"
+NO_DISTANCES = "no top text has usable original activations that differ from the mean"
 NO_DIRECTIONS = "fewer than 2 top texts have a direction in the original activations"
 
 
@@ -37,15 +38,16 @@ def why_undefined(measures: Measures, feature: int, geometry: Geometry | None) -
     if positives == 0:
         return reasons | _everything(DEAD)
     reasons |= _diversity(measures, feature)
-    if measures.coactivation.ids[feature, 0] < 0:
+    if measures.dictionary.coactivation.ids[feature, 0] < 0:
         reasons["coactive"] = ALONE
+    reasons |= _reconstruction(measures, feature)
     if positives < MIN_POSITIVES:
         return reasons | _coherence(FEW)
     return reasons | _spaces(measures, feature)
 
 
 def _everything(reason: str) -> dict[str, str]:
-    rest = ("diversity.vendi_score", "diversity.near_duplicate_share", "coactive")
+    rest = ("diversity.vendi_score", "diversity.near_duplicate_share", "coactive", "reconstruction_error")
     return _coherence(reason) | dict.fromkeys(rest, reason)
 
 
@@ -94,6 +96,13 @@ def _diversity(measures: Measures, feature: int) -> dict[str, str]:
     if np.isnan(measures.duplicate_shares[feature]):
         reasons["diversity.near_duplicate_share"] = FEW_TOP_TEXTS
     return reasons
+
+
+def _reconstruction(measures: Measures, feature: int) -> dict[str, str]:
+    errors = measures.dictionary.reconstruction_errors
+    if errors is None:
+        return {"reconstruction_error": NO_ORIGINALS if measures.rows is None else NO_AUTOENCODER}
+    return {"reconstruction_error": NO_DISTANCES} if np.isnan(errors[feature]) else {}
 
 
 def _geometry(geometry: Geometry | None) -> dict[str, str]:

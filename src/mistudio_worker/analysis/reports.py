@@ -28,8 +28,8 @@ def report_feature(measures: Measures, feature: int) -> FeatureReport:
     enough = positives >= MIN_POSITIVES and not invalid
     score = float(np.nan_to_num(measures.scores[feature])) if enough else 0.0
     labels, keywords = measures.labels[feature], measures.keywords[feature]
-    geometry = None if measures.geometry is None else geometry_record(measures.geometry, feature)
-    duplicates = {} if measures.geometry is None else duplicate_flag(measures.geometry, feature)
+    geometry = None if measures.dictionary.geometry is None else geometry_record(measures.dictionary.geometry, feature)
+    duplicates = {} if measures.dictionary.geometry is None else duplicate_flag(measures.dictionary.geometry, feature)
     report = FeatureReport(
         feature_id=feature,
         coherence_score=score,
@@ -51,7 +51,8 @@ def report_feature(measures: Measures, feature: int) -> FeatureReport:
         top_activations=_top_activations(measures, feature),
         outlier_examples=outlier_records(measures.top, measures.outliers, measures.likeness, feature),
         geometry=geometry,
-        coactive=coactive_records(measures.coactivation, feature),
+        reconstruction_error=_reconstruction_error(measures, feature),
+        coactive=coactive_records(measures.dictionary.coactivation, feature),
         reasons=why_undefined(measures, feature, geometry),
     )
     return replace(report, priority_score=priority_score(report))
@@ -65,6 +66,11 @@ def _coherence(measures: Measures, feature: int) -> Coherence:
         text_space=number_or_none(text.score[feature]),
         text_baseline=number_or_none(text.baseline),
     )
+
+
+def _reconstruction_error(measures: Measures, feature: int) -> float | None:
+    errors = measures.dictionary.reconstruction_errors
+    return None if errors is None else number_or_none(errors[feature])
 
 
 def _diversity(measures: Measures, feature: int) -> Diversity:

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mistudio_worker.artifacts.metadata_values import details, float_list, integer, shape, text
+from mistudio_worker.artifacts.metadata_values import details, float_list, integer, number, shape, text
 from mistudio_worker.domain.training_run import Gap, TrainingMetadata
 from mistudio_worker.errors import NotYetThere
 
@@ -117,6 +117,10 @@ def _metadata(content: dict[str, Any]) -> TrainingMetadata:
         feature_activation_rates=float_list(statistics.get("feature_activation_rates")),
         feature_mean_activations=float_list(statistics.get("feature_mean_activations")),
         feature_max_activations=float_list(statistics.get("feature_max_activations")),
+        total_samples_processed=integer(statistics.get("total_samples_processed")),
+        active_features_count=integer(statistics.get("active_features_count")),
+        dead_features_count=integer(statistics.get("dead_features_count")),
+        avg_activation_frequency=number(statistics.get("avg_activation_frequency")),
     )
 
 

@@ -85,11 +85,19 @@ def shape(value: object) -> tuple[int, int] | None:
     return None if rows is None or columns is None else (rows, columns)
 
 
-def float_list(value: object) -> tuple[float, ...] | None:
-    """Return a list of numbers, NaN and infinities kept; None where it is anything else."""
-    if not isinstance(value, list) or not all(type(item) in {int, float} for item in value):
+def number(value: object) -> float | None:
+    """Return a number, NaN and infinities kept; None for anything else."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     try:
-        return tuple(float(item) for item in value)
+        return float(value)
     except OverflowError:
         return None
+
+
+def float_list(value: object) -> tuple[float, ...] | None:
+    """Return a list of numbers, NaN and infinities kept; None where it is anything else."""
+    if not isinstance(value, list):
+        return None
+    numbers = [found for item in value if (found := number(item)) is not None]
+    return tuple(numbers) if len(numbers) == len(value) else None

@@ -78,6 +78,10 @@ class TrainingMetadata:
         feature_activation_rates: the trainer's own figure a feature, [F] or None.
         feature_mean_activations: likewise.
         feature_max_activations: likewise.
+        total_samples_processed: texts that the trainer's statistics are over, by its own count.
+        active_features_count: features that fire, likewise.
+        dead_features_count: features that never fire, likewise.
+        avg_activation_frequency: mean of the rates, likewise.
     """
 
     timestamp: str | None = None
@@ -87,6 +91,10 @@ class TrainingMetadata:
     feature_activation_rates: tuple[float, ...] | None = None
     feature_mean_activations: tuple[float, ...] | None = None
     feature_max_activations: tuple[float, ...] | None = None
+    total_samples_processed: int | None = None
+    active_features_count: int | None = None
+    dead_features_count: int | None = None
+    avg_activation_frequency: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

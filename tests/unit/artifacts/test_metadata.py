@@ -10,7 +10,7 @@ from support.runs import TOKEN, make_run
 
 from mistudio_worker.artifacts import Limits
 from mistudio_worker.artifacts.metadata import Claims, is_ready, read_metadata, read_timestamp
-from mistudio_worker.artifacts.metadata_values import details, float_list, integer, scalar, shape, text
+from mistudio_worker.artifacts.metadata_values import details, float_list, integer, number, scalar, shape, text
 from mistudio_worker.domain.training_run import TrainingMetadata
 from mistudio_worker.errors import NotYetThere
 
@@ -36,6 +36,9 @@ def test_everything_used_is_taken(tmp_path: Path) -> None:
     assert file.metadata.model_name == "synthetic/tiny"
     assert file.metadata.layer == 3
     assert len(file.metadata.feature_max_activations or ()) == 24
+    counted = (file.metadata.total_samples_processed, file.metadata.active_features_count)
+    assert (*counted, file.metadata.dead_features_count) == (200, 24, 0)
+    assert file.metadata.avg_activation_frequency == pytest.approx(0.136, abs=0.001)
     assert file.claims == Claims(200, (200, 24), (200, 16), 16, 24, 24)
     assert file.metadata.details["architecture"] == "TinyModel"
     assert file.metadata.details["final_loss"] == 0.0125
@@ -147,6 +150,7 @@ def test_values_of_other_types_are_unknown() -> None:
     """Each reader of a value returns None for what it does not expect."""
     assert [integer(v) for v in (3.0, 3.5, True, "3", 1 << 60)] == [3, None, None, None, None]
     assert [shape(v) for v in ([1, 2], [1], [1, "2"], "12")] == [(1, 2), None, None, None]
+    assert [number(v) for v in (2, 0.5, True, "1", None, 10**400)] == [2.0, 0.5, None, None, None, None]
     assert [float_list(v) for v in ([1, 0.5], [True], ["1"], 5, [10**400])] == [(1.0, 0.5), None, None, None, None]
     assert text(5) is None
     assert details({"model_info": {"architecture": ["x"]}, "sae_config": 5}) == {}
