@@ -16,6 +16,7 @@ from mistudio_worker.analysis.diversity import compare_top_texts
 from mistudio_worker.analysis.duplicates import group_duplicates, near_duplicate_shares
 from mistudio_worker.analysis.execution import Execution
 from mistudio_worker.analysis.finite import check_finite
+from mistudio_worker.analysis.held_out import measure_separability
 from mistudio_worker.analysis.keywords import find_keywords
 from mistudio_worker.analysis.label_hits import build_label_hits
 from mistudio_worker.analysis.labels import judge_labels
@@ -124,6 +125,7 @@ def _measure(
 
     on_progress("top texts", 0.65)
     likeness = None if rows is None else compare_top_texts(top, rows, execution)
+    separability = None if rows is None else measure_separability(top, positives, duplicates, rows, execution)
     outliers = find_outliers(top, statistics, likeness, None if rows is None else rows.norms)
 
     on_progress("geometry", 0.75)
@@ -147,6 +149,7 @@ def _measure(
         duplicates=duplicates,
         duplicate_shares=duplicate_shares,
         likeness=likeness,
+        separability=separability,
         outliers=outliers,
         flags=flags,
         dictionary=dictionary,

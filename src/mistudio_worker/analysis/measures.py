@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mistudio_worker.analysis.dictionary import Dictionary
     from mistudio_worker.analysis.diversity import Likeness
     from mistudio_worker.analysis.duplicates import DuplicateGroups
+    from mistudio_worker.analysis.held_out import SeparabilityTable
     from mistudio_worker.analysis.labels import FeatureLabels
     from mistudio_worker.analysis.outliers import OutlierTable
     from mistudio_worker.analysis.positives import Positives
@@ -48,6 +49,7 @@ class Measures:
         duplicates: texts that nearly repeat each other.
         duplicate_shares: [F]; NaN below 2 top texts.
         likeness: None without original activations.
+        separability: likewise.
         outliers: one row a top example.
         flags: figures of the flags.
         dictionary: of the features together.
@@ -69,6 +71,7 @@ class Measures:
     duplicates: DuplicateGroups
     duplicate_shares: NDArray[np.float64]
     likeness: Likeness | None
+    separability: SeparabilityTable | None
     outliers: OutlierTable
     flags: FlagTable
     dictionary: Dictionary

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mistudio_worker.analysis.held_out import MIN_HALF
 from mistudio_worker.analysis.tiers import MIN_POSITIVES
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ NO_AUTOENCODER = "the run has no usable autoencoder weights"
 NO_PAIRS = "fewer than 2 of its texts carry weight in this space"
 FEW_TOP_TEXTS = "fewer than 2 top texts"
 ALONE = "no other feature fires on any of its texts"
+FEW_DISTINCT = "fewer than 4 distinct top texts have a direction in the original activations"
+NO_SILENT = "the feature fires on every text of the pool that stands for silent ones"
 NO_DISTANCES = "no top text has usable original activations that differ from the mean"
 NO_DIRECTIONS = "fewer than 2 top texts have a direction in the original activations"
 
@@ -40,14 +43,20 @@ def why_undefined(measures: Measures, feature: int, geometry: Geometry | None) -
     reasons |= _diversity(measures, feature)
     if measures.dictionary.coactivation.ids[feature, 0] < 0:
         reasons["coactive"] = ALONE
-    reasons |= _reconstruction(measures, feature)
+    reasons |= _reconstruction(measures, feature) | _separability(measures, feature)
     if positives < MIN_POSITIVES:
         return reasons | _coherence(FEW)
     return reasons | _spaces(measures, feature)
 
 
 def _everything(reason: str) -> dict[str, str]:
-    rest = ("diversity.vendi_score", "diversity.near_duplicate_share", "coactive", "reconstruction_error")
+    rest = (
+        "diversity.vendi_score",
+        "diversity.near_duplicate_share",
+        "held_out.separability",
+        "coactive",
+        "reconstruction_error",
+    )
     return _coherence(reason) | dict.fromkeys(rest, reason)
 
 
@@ -96,6 +105,15 @@ def _diversity(measures: Measures, feature: int) -> dict[str, str]:
     if np.isnan(measures.duplicate_shares[feature]):
         reasons["diversity.near_duplicate_share"] = FEW_TOP_TEXTS
     return reasons
+
+
+def _separability(measures: Measures, feature: int) -> dict[str, str]:
+    table = measures.separability
+    if table is not None and not np.isnan(table.auroc[feature]):
+        return {}
+    if table is None:
+        return {"held_out.separability": NO_ORIGINALS}
+    return {"held_out.separability": FEW_DISTINCT if table.distinct[feature] < 2 * MIN_HALF else NO_SILENT}
 
 
 def _reconstruction(measures: Measures, feature: int) -> dict[str, str]:

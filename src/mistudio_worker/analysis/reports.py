@@ -15,7 +15,7 @@ from mistudio_worker.analysis.priority import priority_score
 from mistudio_worker.analysis.reasons import why_undefined
 from mistudio_worker.analysis.statistics import number_or_none, statistics_record
 from mistudio_worker.analysis.tiers import MIN_POSITIVES, flags_of, quality_level, quality_tier
-from mistudio_worker.domain.feature_report import Coherence, Diversity, FeatureReport, TopActivation
+from mistudio_worker.domain.feature_report import Coherence, Diversity, FeatureReport, HeldOut, TopActivation
 
 if TYPE_CHECKING:
     from mistudio_worker.analysis.measures import Measures
@@ -51,6 +51,7 @@ def report_feature(measures: Measures, feature: int) -> FeatureReport:
         top_activations=_top_activations(measures, feature),
         outlier_examples=outlier_records(measures.top, measures.outliers, measures.likeness, feature),
         geometry=geometry,
+        held_out=HeldOut(_separability(measures, feature), None, None),
         reconstruction_error=_reconstruction_error(measures, feature),
         coactive=coactive_records(measures.dictionary.coactivation, feature),
         reasons=why_undefined(measures, feature, geometry),
@@ -66,6 +67,10 @@ def _coherence(measures: Measures, feature: int) -> Coherence:
         text_space=number_or_none(text.score[feature]),
         text_baseline=number_or_none(text.baseline),
     )
+
+
+def _separability(measures: Measures, feature: int) -> float | None:
+    return None if measures.separability is None else number_or_none(measures.separability.auroc[feature])
 
 
 def _reconstruction_error(measures: Measures, feature: int) -> float | None:
