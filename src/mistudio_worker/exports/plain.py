@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from math import isfinite
@@ -81,18 +81,25 @@ def field_names(kind: type) -> tuple[str, ...]:
 
 
 def _find_unfit(value: object) -> tuple[str, object] | None:
+    """Return path and value of the first one that is unfit; the path is only spelt where there is one."""
     if type(value) is float:
         return None if isfinite(value) else ("", value)
-    for label, child in _children(value):
+    for key, child in _children(value):
         if type(child) not in _ATOMS and (found := _find_unfit(child)) is not None:
-            return label + found[0], found[1]
+            return _label(value, key) + found[0], found[1]
     return None
 
 
-def _children(value: object) -> list[tuple[str, object]]:
+def _children(value: object) -> Iterable[tuple[object, object]]:
     if isinstance(value, (tuple, list)):
-        return [(f"[{i}]", item) for i, item in enumerate(value)]
+        return enumerate(value)
     if isinstance(value, Mapping):
-        return [(f"[{key!r}]", item) for key, item in value.items()]
+        return value.items()
     kind: Any = type(value)
-    return [(f".{name}", getattr(value, name)) for name in field_names(kind)]
+    return ((name, getattr(value, name)) for name in field_names(kind))
+
+
+def _label(value: object, key: object) -> str:
+    if isinstance(value, (tuple, list, Mapping)):
+        return f"[{key!r}]"
+    return f".{key}"
