@@ -14,6 +14,7 @@ import structlog
 
 import mistudio_worker
 from mistudio_worker.adapters.kafka_admin import KafkaAdmin
+from mistudio_worker.adapters.kafka_log import KafkaLog
 from mistudio_worker.adapters.kafka_publisher import KafkaPublisher
 from mistudio_worker.adapters.kafka_source import KafkaSource
 from mistudio_worker.adapters.kafka_watch import KafkaWatch
@@ -91,6 +92,11 @@ def kafka_watch(settings: Settings) -> KafkaWatch:
     return KafkaWatch(
         kafka.bootstrap_servers, [kafka.find_complete_topic, kafka.find_failed_topic, kafka.find_progress_topic]
     )
+
+
+def kafka_log(settings: Settings, topic: str) -> KafkaLog:
+    """Build the means to read all that a topic holds now."""
+    return KafkaLog(settings.kafka.bootstrap_servers, topic)
 
 
 def kafka_source(settings: Settings) -> KafkaSource:

@@ -138,6 +138,66 @@ def schemas(
         raise typer.BadParameter("give --out DIR or --check DIR")
 
 
+dead_letters = typer.Typer(
+    help="Look at events that could not be processed, and send them again.",
+    epilog="Example: mistudio-worker dead-letters list --since 2h",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(dead_letters, name="dead-letters")
+
+Codes = Annotated[list[str] | None, typer.Option("--code", help="Only with this error code; may be repeated.")]
+Jobs = Annotated[list[str] | None, typer.Option("--job", help="Only of this training job; may be repeated.")]
+Since = Annotated[str | None, typer.Option(help="Only that died since: a time (ISO 8601) or an age (90m, 2h, 7d).")]
+Until = Annotated[str | None, typer.Option(help="Only that died before this time or age.")]
+
+
+@dead_letters.command("list", epilog="Example: mistudio-worker dead-letters list --since 2h")
+def list_dead_letters(
+    code: Codes = None,
+    job: Jobs = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest of them, at most.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show what died, when, why, and whether it was sent again."""
+    from mistudio_worker.commands import dead_letters as commands  # noqa: PLC0415
+
+    selection = commands.selection_of(codes=code, jobs=job, since=since, until=until)
+    _exit(commands.list_command(read_settings(), selection, limit=limit, as_json=as_json))
+
+
+@dead_letters.command("show", epilog="Example: mistudio-worker dead-letters show 0:17")
+def show_dead_letter(
+    place: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="As `list` names it.")],
+) -> None:
+    """Show one dead letter whole: the reason, the remedy, every header, the event."""
+    from mistudio_worker.commands import dead_letters as commands  # noqa: PLC0415
+
+    _exit(commands.show_command(read_settings(), place))
+
+
+@dead_letters.command("replay", epilog="Example: mistudio-worker dead-letters replay --code ARTIFACT_MISSING --dry-run")
+def replay_dead_letters(
+    places: Annotated[list[str] | None, typer.Argument(metavar="[PARTITION:OFFSET]...", help="These alone.")] = None,
+    code: Codes = None,
+    job: Jobs = None,
+    since: Since = None,
+    until: Until = None,
+    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also those that were sent again before.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which.")] = False,
+) -> None:
+    """Send dead letters to their topic again, with all they have gone through in their headers."""
+    from mistudio_worker.commands import dead_letters as commands  # noqa: PLC0415
+
+    selection = commands.selection_of(codes=code, jobs=job, places=places, since=since, until=until)
+    if not everything and selection == commands.selection_of():
+        raise typer.BadParameter("name which: places, --code, --job, --since or --until; or --all")
+    _exit(commands.replay_command(read_settings(), selection, dry_run=dry_run, again=again))
+
+
 def main() -> None:
     """Run the command line; errors go to stderr with their code and hint."""
     try:

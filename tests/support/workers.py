@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from support.services import Services
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "mistudio-worker"
-READY_WITHIN_S = 120.0
+READY_WITHIN_S = 300.0
 OUTCOME_WITHIN_S = 60.0
 DRAINED_WITHIN_S = 60.0
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -20,7 +20,7 @@ COMMANDS = sorted(getattr(typer.main.get_command(app), "commands", {}))
 
 def test_the_commands_are_those_of_the_design() -> None:
     """No command that others depend on is missing."""
-    assert set(COMMANDS) >= {"run", "analyze", "submit", "fetch", "backfill", "doctor", "schemas"}
+    assert set(COMMANDS) >= {"run", "analyze", "submit", "fetch", "backfill", "doctor", "schemas", "dead-letters"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
