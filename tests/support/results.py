@@ -97,7 +97,7 @@ def feature(feature_id: int, texts: tuple[str, ...] = ("one text", "another text
         outlier_examples=(OutlierExample(100 * feature_id, 1 / 3, ("activation", "dissimilar"), 4.2, None),),
         geometry=Geometry((Neighbor(1, 0.5), Neighbor(3, 0.25)), Neighbor(2, -0.75), 0.9, 1.0, 0.7, -0.1),
         held_out=HeldOut(0.93, "=sum", 0.81),
-        coactive=(CoactiveFeature(2, 0.25, 0.4), CoactiveFeature(5, 0.1, -0.05)),
+        coactive=(CoactiveFeature(2, 0.25, 0.4), CoactiveFeature(5, 0.1, None)),
         reconstruction_error=0.2 + 0.1,
         priority_score=0.7,
     )

@@ -228,10 +228,5 @@ def _evidence(element: etree._Element, feature: FeatureReport) -> None:
     _add_figures(element, heldOutKeywordAuroc=held_out.keyword_auroc, reconstructionError=feature.reconstruction_error)
     coactive = etree.SubElement(element, "coactiveFeatures")
     for other in feature.coactive:
-        _add(
-            coactive,
-            "coactive",
-            number_text(other.jaccard),
-            id=str(other.feature_id),
-            correlation=number_text(other.correlation),
-        )
+        correlation = {} if other.correlation is None else {"correlation": number_text(other.correlation)}
+        _add(coactive, "coactive", number_text(other.jaccard), id=str(other.feature_id), **correlation)

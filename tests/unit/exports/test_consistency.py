@@ -146,11 +146,11 @@ def test_xml_evidence_equals_json(written: dict[str, Path], document: dict[str, 
         assert (None if keyword is None else restored(keyword)) == feature["held_out"]["keyword"]
         coactive = [
             {
-                "feature_id": int(c.get("id", "")),
-                "jaccard": float(c.text or ""),
-                "correlation": float(c.get("correlation", "")),
+                "feature_id": int(other.get("id", "")),
+                "jaccard": float(other.text or ""),
+                "correlation": figure(other.get("correlation", "")),
             }
-            for c in element.iterfind("coactiveFeatures/coactive")
+            for other in element.iterfind("coactiveFeatures/coactive")
         ]
         assert coactive == feature["coactive"]
 
