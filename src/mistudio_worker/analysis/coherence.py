@@ -144,7 +144,7 @@ def text_coherence(positives: Positives, weights: Weights, terms: TermTable, exe
     sums = _sums(positives, weights, usable)
     if m < 2:
         return _monosemanticity(np.concatenate(parts), sums, float("nan"), 0.0)
-    baseline = max(0.0, (row_total_square(rows[1], rows[2], vocabulary) - m) / (m * m - m))
+    baseline = min(max(0.0, (row_total_square(rows[1], rows[2], vocabulary) - m) / (m * m - m)), 1.0)
     sample = texts[np.unique(np.linspace(0, m - 1, min(m, SAMPLE_ROWS)).astype(np.int64))]
     found = _monosemanticity(np.concatenate(parts), sums, baseline, float(sparse_cosines(*rows, sample).std()))
     # no weight is negative, so what lies below 0 is the rounding of texts that share no term

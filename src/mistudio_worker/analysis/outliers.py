@@ -44,6 +44,11 @@ class OutlierTable:
     by_norm: NDArray[np.bool_]
     by_similarity: NDArray[np.bool_]
 
+    @property
+    def listed(self) -> NDArray[np.bool_]:
+        """[entries] whether any rule holds."""
+        return self.by_activation | self.by_norm | self.by_similarity
+
 
 def find_outliers(
     top: TopExamples, statistics: StatisticsTable, likeness: Likeness | None, norms: NDArray[np.float64] | None

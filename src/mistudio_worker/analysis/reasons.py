@@ -25,6 +25,7 @@ FEW_TOP_TEXTS = "fewer than 2 top texts"
 ALONE = "no other feature fires on any of its texts"
 FEW_DISTINCT = "fewer than 4 distinct top texts have a direction in the original activations"
 NO_SILENT = "the feature fires on every text of the pool that stands for silent ones"
+NO_DIRECTION = "the text, or every other top text, has no direction in the original activations"
 NO_DISTANCES = "no top text has usable original activations that differ from the mean"
 NO_DIRECTIONS = "fewer than 2 top texts have a direction in the original activations"
 
@@ -40,7 +41,7 @@ def why_undefined(measures: Measures, feature: int, geometry: Geometry | None) -
     positives = int(measures.statistics.positives[feature])
     if positives == 0:
         return reasons | _everything(DEAD)
-    reasons |= _diversity(measures, feature)
+    reasons |= _diversity(measures, feature) | _similarity(measures, feature)
     if measures.dictionary.coactivation.ids[feature, 0] < 0:
         reasons["coactive"] = ALONE
     reasons |= _reconstruction(measures, feature) | _separability(measures, feature)
@@ -93,6 +94,16 @@ def _spaces(measures: Measures, feature: int) -> dict[str, str]:
 
 def _why(space: SpaceCoherence) -> str:
     return "fewer than 2 texts of the run have a vector in this space" if np.isnan(space.baseline) else NO_PAIRS
+
+
+def _similarity(measures: Measures, feature: int) -> dict[str, str]:
+    entries = slice(int(measures.top.offsets[feature]), int(measures.top.offsets[feature + 1]))
+    listed, likeness = measures.outliers.listed[entries], measures.likeness
+    if not listed.any():
+        return {}
+    if likeness is None:
+        return {"outlier_examples.similarity": NO_ORIGINALS}
+    return {"outlier_examples.similarity": NO_DIRECTION} if np.isnan(likeness.similarity[entries][listed]).any() else {}
 
 
 def _diversity(measures: Measures, feature: int) -> dict[str, str]:

@@ -56,3 +56,20 @@ def test_tiles_do_not_change_the_scores(monkeypatch: pytest.MonkeyPatch) -> None
     cut = likeness_of(lists, originals)
     np.testing.assert_allclose(cut.vendi, whole.vendi, rtol=1e-6)
     np.testing.assert_allclose(cut.similarity, whole.similarity, atol=1e-6)
+
+
+def test_without_a_usable_text_nothing_is_compared() -> None:
+    """Top texts that equal the mean, or are broken, have neither a score nor a similarity."""
+    for originals, invalid in ((np.ones((3, 2)), ()), (np.full((3, 2), np.nan), (0, 1, 2))):
+        found = likeness_of([[0, 1, 2], []], originals, invalid)
+        assert np.isnan(found.vendi).all()
+        assert np.isnan(found.similarity).all()
+
+
+def test_the_score_stays_between_one_and_the_number_of_texts() -> None:
+    """For any texts, copies or more texts than dimensions among them."""
+    random = np.random.default_rng(12)
+    originals = np.repeat(random.normal(size=(9, 3)), 3, axis=0)
+    lists = [random.choice(27, size, replace=False).tolist() for size in (2, 3, 10, 27)]
+    vendi = likeness_of(lists, originals).vendi
+    assert ((vendi >= 1.0) & (vendi <= [2, 3, 10, 27])).all()

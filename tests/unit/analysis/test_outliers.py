@@ -62,3 +62,23 @@ def test_a_text_unlike_the_others() -> None:
 def test_four_texts_are_too_few_to_compare() -> None:
     """A text without a similarity leaves 4, and nothing is called dissimilar."""
     assert outliers_of([1.5, 1.4, 1.3, 1.2, 1.1], similarity=[0.6, 0.6, -0.1, 0.62, np.nan]) == ()
+
+
+@pytest.mark.parametrize("column", [[3.0], [0.0], [0.0, 0.0], [2.0] * 9, [1e-45, 1e-45, 3e38]])
+def test_one_text_none_equal_ones_and_extremes_have_no_outlier_by_activation(column: list[float]) -> None:
+    """Without a spread there is no scale, and without a positive no example."""
+    assert outliers_of(column) == ()
+
+
+def test_norms_of_unusable_texts_are_no_scale() -> None:
+    """Where no text has a norm, none is outsized; a text of norm 0 never is."""
+    assert outliers_of([1.0, 1.1, 1.2], norms=[0.0, 0.0, 0.0]) == ()
+    assert outliers_of([1.0, 1.1, 1.2], norms=[0.0, 5.0, 5.0]) == ()
+
+
+def test_at_the_limits_nothing_is_an_outlier() -> None:
+    """Beyond a limit, not at it: 10 times the median norm, and 3 spreads of the floor 0.05."""
+    assert outliers_of([1.0, 1.1, 1.2], norms=[1.0, 10.0, 1.0]) == ()
+    assert outliers_of([1.5, 1.4, 1.3, 1.2, 1.1], similarity=[0.5, 0.5, 0.3501, 0.5, 0.5]) == ()
+    (found,) = outliers_of([1.5, 1.4, 1.3, 1.2, 1.1], similarity=[0.5, 0.5, 0.3499, 0.5, 0.5])
+    assert found.reasons == ("dissimilar",)

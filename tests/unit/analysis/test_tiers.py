@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -25,7 +27,11 @@ def flags_of_column(column: object, texts: list[str] | None = None, duplicates: 
         (0.7, "good", "high"),
         (0.6, "good", "medium"),
         (0.4, "fair", "medium"),
-        (0.399, "poor", "low"),
+        (math.nextafter(0.8, 0.0), "good", "high"),
+        (math.nextafter(0.7, 0.0), "good", "medium"),
+        (math.nextafter(0.6, 0.0), "fair", "medium"),
+        (math.nextafter(0.4, 0.0), "poor", "low"),
+        (0.0, "poor", "low"),
     ],
 )
 def test_thresholds_belong_to_the_better_side(score: float, tier: str, level: str) -> None:
@@ -72,3 +78,21 @@ def test_two_groups_of_strengths_are_bimodal() -> None:
     noise = np.exp(np.random.default_rng(10).normal(size=120) * 0.2)
     assert flags_of_column(noise * np.repeat([0.01, 10.0], 60))["bimodal"] > 0.9
     assert "bimodal" not in flags_of_column(noise)
+
+
+@pytest.mark.parametrize("column", [[0.0], [2.0], [0.0] * 60, [2.0] * 60])
+def test_what_cannot_be_judged_raises_no_flag(column: list[float]) -> None:
+    """One text, a dead and a constant feature, texts of one length: at most `dense`, never a NaN."""
+    flags = flags_of_column(column, ["x"] * len(column), duplicates=float("nan"))
+    assert flags == ({"dense": 1.0} if column[0] else {})
+
+
+def test_flags_need_their_number_of_positives() -> None:
+    """19 positives say nothing of length, 49 nothing of two groups; one more does."""
+    texts = ["x" * (i + 1) for i in range(100)]
+    for positives, raised in ((19, False), (20, True)):
+        column = np.r_[np.zeros(100 - positives), np.arange(1, positives + 1)]
+        assert ("length_driven" in flags_of_column(column, texts)) == raised
+    for positives, raised in ((49, False), (50, True)):
+        column = np.where(np.arange(positives) % 2, 10.0, 0.01) * np.linspace(1.0, 1.1, positives)
+        assert ("bimodal" in flags_of_column(np.r_[column, np.zeros(60)])) == raised
