@@ -1,11 +1,11 @@
 """Measure the analysis and the exports beside floors taken in the same run.
 
-    make bench                                     the Phi-4 size
-    python bench/run.py --run-dir DIR --json FILE  a run of yours
+    make bench                             the Phi-4 size, each figure beside what it may be at most
+    python bench/run.py --run RUN_DIR      a run of yours
 
 Every repeat measures, one after another on the same data: the read floor (summing the activations once), one dense
 product (the arithmetic floor of coherence), a plain torch path (top-k and moments), then the whole of our analysis
-and all exports in a fresh, warm child process. Times are medians; trust the ratios, machines are noisy.
+and all exports in a fresh, warm child process. Look at the load before you believe a time; trust the ratios.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -35,23 +36,27 @@ from mistudio_worker.worker.child import Child
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MIB = 1 << 20
+MB = 1_000_000
 TOP_K = 20
+ANALYSIS, EXPORTS, PEAK = "analysis, s", "all exports, s", "peak memory, MB"
+OURS = {"decode": "decode and check, s", "analyze": ANALYSIS, "export": EXPORTS}
+AT_MOST = {ANALYSIS: 4.0, EXPORTS: 2.0, PEAK: 1_500.0}
+"""What the Phi-4 size may take on two processors that do nothing else."""
 
 
 def main() -> None:
     """Read the options, measure, print a table and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run-dir", type=Path, help="default: a generated run of the Phi-4 size")
+    parser.add_argument("--run", metavar="RUN_DIR", type=Path, help="default: a generated run of the Phi-4 size")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, default=Path("bench/out/bench.json"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mistudio-bench-") as scratch:
-        run_dir = options.run_dir or generate(Path(scratch) / "run")
+        run_dir = options.run or generate(Path(scratch) / "run")
         figures = measure(run_dir, Path(scratch) / "out", options.repeats)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    show(figures)
+    show(figures, at_most={} if options.run else AT_MOST)
 
 
 def generate(directory: Path) -> Path:
@@ -61,7 +66,7 @@ def generate(directory: Path) -> Path:
 
 
 def measure(run_dir: Path, out: Path, repeats: int) -> dict[str, list[float]]:
-    """Return the seconds (and MiB) of every stage, one figure a repeat."""
+    """Return the figures of every stage, one a repeat."""
     run = read_training_run(find_run(run_dir))
     features = run.features.rows(0, run.features.shape[0])
     originals = None if run.originals is None else run.originals.rows(0, run.originals.shape[0])
@@ -71,10 +76,10 @@ def measure(run_dir: Path, out: Path, repeats: int) -> dict[str, list[float]]:
         figures.setdefault(stage, []).append(round(value, 4))
 
     for _ in range(repeats):
-        note("floor: read the activations once", timed(features.sum))
-        note("plain torch: top-k and moments", timed(lambda: plain_torch(features)))
+        note("floor: read once, s", timed(features.sum))
+        note("plain torch, s", timed(lambda: plain_torch(features)))
         if originals is not None:
-            note("floor: one dense product", timed(lambda: features.T @ originals))
+            note("floor: dense product, s", timed(lambda: features.T @ originals))
         for stage, value in asyncio.run(ours(run_dir, out)).items():
             note(stage, value)
     return figures
@@ -107,15 +112,16 @@ async def ours(run_dir: Path, out: Path) -> dict[str, float]:
         )
     finally:
         await child.stop()
-    stages = {f"ours: {step}": seconds for step, seconds in outcome.timings.items()}
-    return {**stages, "ours: peak memory, MiB": outcome.peak_memory_bytes / MIB}
+    return {OURS[step]: seconds for step, seconds in outcome.timings.items()} | {PEAK: outcome.peak_memory_bytes / MB}
 
 
-def show(figures: dict[str, list[float]]) -> None:
+def show(figures: dict[str, list[float]], *, at_most: dict[str, float]) -> None:
     """Print medians and ranges."""
-    table = Table("stage", "median", "least", "most")
+    load = f"{len(os.sched_getaffinity(0))} processors, load average {os.getloadavg()[0]:.1f}"
+    table = Table("stage", "median", "least", "most", "at most", caption=load)
     for stage, values in figures.items():
-        table.add_row(stage, *(f"{figure:.3f}" for figure in (statistics.median(values), min(values), max(values))))
+        measured = (f"{figure:,.3f}" for figure in (statistics.median(values), min(values), max(values)))
+        table.add_row(stage, *measured, f"{at_most[stage]:,.1f}" if stage in at_most else "")
     Console().print(table)
 
 
