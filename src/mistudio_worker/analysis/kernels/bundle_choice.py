@@ -57,7 +57,7 @@ def _distinct(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Places of the strongest positive of each group, strongest first, and the positives at or below each."""
     stamps, row = mark
-    order = np.argsort(-values, kind="mergesort")
+    order = np.argsort(-values.astype(np.float64), kind="mergesort")  # exact, and a sort that others have compiled
     places = np.empty(order.size, dtype=np.int64)
     at_or_below = np.empty(order.size, dtype=np.int64)
     held, greater = 0, 0

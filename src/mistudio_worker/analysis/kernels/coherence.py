@@ -59,7 +59,8 @@ def tfidf_rows(
         own = ids[offsets[r] : offsets[r + 1]]
         own = own[usable[own]]
         if own.size > kept:
-            own = np.sort(own[np.argsort(document_frequency[own], kind="mergesort")[:kept]])
+            rarity = document_frequency[own].astype(np.float64)  # exact, and a sort that others have compiled
+            own = np.sort(own[np.argsort(rarity, kind="mergesort")[:kept]])
         square = 0.0
         for i in range(own.size):
             value = math.log(rows / document_frequency[own[i]])

@@ -23,8 +23,9 @@ def _keep(low: int, high: int, value: float, kept: tuple[NDArray[np.int32], NDAr
         place -= 1
     if place == values.size:
         return
-    ids[place + 1 :] = ids[place:-1].copy()
-    values[place + 1 :] = values[place:-1].copy()
+    for moved in range(ids.shape[0] - 1, place, -1):  # no slices: what their error would say takes 3 s to compile
+        ids[moved, 0], ids[moved, 1] = ids[moved - 1, 0], ids[moved - 1, 1]
+        values[moved] = values[moved - 1]
     ids[place, 0], ids[place, 1] = low, high
     values[place] = value
 
@@ -71,9 +72,11 @@ def sharing_pairs(
     offsets, texts = top
     row_offsets, features = rows
     places = row_offsets[:-1].copy()
-    sizes = np.diff(offsets)
+    sizes = np.empty(offsets.size - 1, dtype=np.int64)
     counts = np.zeros(sizes.size, dtype=np.int64)
     touched = np.empty(sizes.size, dtype=np.int64)
+    for f in range(sizes.size):
+        sizes[f] = offsets[f + 1] - offsets[f]
     for f in range(sizes.size):
         held = 0
         for text in texts[offsets[f] : offsets[f + 1]]:
