@@ -15,8 +15,8 @@ import torch
 from support.broken_runs import rewrite
 from support.runs import write_run
 
-from mistudio_worker.artifacts import Limits
 from mistudio_worker.artifacts.checkpoint import load_checkpoint
+from mistudio_worker.artifacts.limits import Limits
 from mistudio_worker.errors import RefusedInput
 
 if TYPE_CHECKING:

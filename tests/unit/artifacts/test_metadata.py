@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.runs import TOKEN, make_run
 
-from mistudio_worker.artifacts import Limits
+from mistudio_worker.artifacts.limits import Limits
 from mistudio_worker.artifacts.metadata import Claims, is_ready, read_metadata, read_timestamp
 from mistudio_worker.artifacts.metadata_values import details, float_list, integer, number, scalar, shape, text
 from mistudio_worker.domain.training_run import TrainingMetadata

@@ -10,7 +10,9 @@ import torch
 from support.broken_runs import BROKEN_RUNS
 from support.runs import TOKEN, RunContents, make_run, save_run, write_run
 
-from mistudio_worker.artifacts import Limits, find_run, read_training_run
+from mistudio_worker.artifacts.limits import Limits
+from mistudio_worker.artifacts.reader import read_training_run
+from mistudio_worker.artifacts.run_dir import find_run
 from mistudio_worker.errors import MistudioError, NotYetThere, RefusedInput
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.runs import write_run
 
-from mistudio_worker.artifacts import find_run
+from mistudio_worker.artifacts.run_dir import find_run
 from mistudio_worker.errors import RefusedInput, WrongUsage
 
 if TYPE_CHECKING:
