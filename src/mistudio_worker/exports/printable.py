@@ -32,16 +32,21 @@ def clip(text: str, columns: int) -> str:
     return "".join(kept) if len(text) <= 4 * columns else "".join(kept) + "..."
 
 
-def wrap(text: str) -> list[str]:
-    """Break a text made printable into lines of at most 100 columns, further ones indented."""
-    lines, line = [], ""
+def wrap(text: str, label: str = "") -> list[str]:
+    """Break a text made printable into lines of at most 100 columns, further ones indented, by a label's width if any.
+
+    >>> wrap("one two", "Count  ")
+    ['Count  one two']
+    """
+    lines, line, room = [], "", COLUMNS - len(label)
     for word in printable(text[: COLUMNS * MOST_WRAPPED_LINES]).split():
-        clipped = clip(word, COLUMNS - 4)
-        if line and columns_of(line) + 1 + columns_of(clipped) > COLUMNS:
+        clipped = clip(word, room - 4)
+        if line and columns_of(line) + 1 + columns_of(clipped) > room:
             lines.append(line)
-            line = "   "
+            line = "" if label else "   "
         line = f"{line} {clipped}" if line else clipped
-    return [*lines, line] if line else lines
+    lines = [*lines, line] if line else lines
+    return [(" " * len(label) if place else label) + line for place, line in enumerate(lines)]
 
 
 def columns_of(text: str) -> int:

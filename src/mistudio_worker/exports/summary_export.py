@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from mistudio_worker.domain.feature_report import QUALITY_TIERS
 from mistudio_worker.exports.printable import clip, printable, wrap
 from mistudio_worker.exports.records import BEST_FEATURES, SCORED_TIERS, summary_insights
+from mistudio_worker.exports.summary_corpus import whole_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from mistudio_worker.domain.find_result import FindResult
 
 BAR_COLUMNS = 40
-LISTED_CATEGORIES = 12
 _SCORES = (
     "Coherence, 0 to 1: how alike the texts are that drive a feature; high stands for one clear idea.",
     "Keywords are over-represented in the top texts beyond chance (adjusted p at most 0.01).",
@@ -42,7 +42,7 @@ def summary_report(result: FindResult) -> str:
 
     Texts of the run are made printable: no control, bidi or escape character gets to a terminal.
     """
-    parts = (_header, _overview, _tiers, _categories, _best, _gaps)
+    parts = (_header, _overview, _tiers, _whole, _best, _gaps)
     lines = [line for part in parts for line in [*part(result), ""]]
     return "\n".join(lines[:-1]) + "\n"
 
@@ -71,10 +71,6 @@ def _overview(result: FindResult) -> Iterator[str]:
     yield f"{dead:,} dead, {insufficient:,} with too few texts to judge"
     if insights.mean_coherence is not None:
         yield f"{insights.mean_coherence:.3f} mean coherence of the features that were scored"
-    yield f"{corpus.mean_l0:.1f} features fire on a text on average"
-    yield f"{corpus.mean_density:.1%} of the texts make a feature fire on average"
-    if corpus.sae_quality is not None and corpus.sae_quality.explained_variance is not None:
-        yield f"{corpus.sae_quality.explained_variance:.1%} of the variance is explained by the autoencoder"
     yield from (line for sentence in _SCORES for line in wrap(sentence))
 
 
@@ -86,14 +82,9 @@ def _tiers(result: FindResult) -> Iterator[str]:
         yield f"{tier:<13}{count:>8,} {_bar(count, total)}{_TIER_NOTES[tier]}"
 
 
-def _categories(result: FindResult) -> Iterator[str]:
-    yield from _heading("Categories")
-    ranked = list(result.corpus.categories.items())
-    most = max((count for _, count in ranked), default=1)
-    for name, count in ranked[:LISTED_CATEGORIES]:
-        yield f"{clip(name, 24):<25}{count:>8,} {_bar(count, most)}".rstrip()
-    if len(ranked) > LISTED_CATEGORIES:
-        yield f"and {len(ranked) - LISTED_CATEGORIES} more"
+def _whole(result: FindResult) -> Iterator[str]:
+    yield from _heading("The run as a whole")
+    yield from whole_run(result)
 
 
 def _best(result: FindResult) -> Iterator[str]:
@@ -133,12 +124,10 @@ def _held_out(held_out: HeldOut) -> str:
 
 def _gaps(result: FindResult) -> Iterator[str]:
     yield from _heading("Gaps")
-    if not result.gaps and not result.corpus.metadata_disagreements:
+    if not result.gaps:
         yield "None: the input was whole."
     for gap in result.gaps:
         yield from wrap(f"{gap.code}: {gap.message}")
-    for sentence in result.corpus.metadata_disagreements:
-        yield from wrap(f"metadata.json disagrees: {sentence}")
 
 
 def _heading(title: str) -> Iterator[str]:
