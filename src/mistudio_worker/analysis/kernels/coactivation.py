@@ -69,17 +69,15 @@ def _most_shared(
 
 @njit(cache=True, nogil=True)
 def _keep(feature: int, value: float, best: tuple[NDArray[np.int32], NDArray[np.float64]]) -> None:
-    """Insert into lists of ids (-1: free) and descending values (0: free); among equals the first stays first."""
+    """Insert into lists of ids (-1: free) and descending values (0: free), equal ones by lower ids."""
     ids, values = best
-    place = ids.size - 1
-    if value <= values[place]:
-        return
-    while place > 0 and values[place - 1] < value:
-        ids[place] = ids[place - 1]
-        values[place] = values[place - 1]
+    place = ids.size
+    while place > 0 and (values[place - 1] < value or (values[place - 1] == value and feature < ids[place - 1])):
+        if place < ids.size:
+            ids[place], values[place] = ids[place - 1], values[place - 1]
         place -= 1
-    ids[place] = feature
-    values[place] = value
+    if place < ids.size:
+        ids[place], values[place] = feature, value
 
 
 @njit(cache=True, nogil=True)
@@ -90,13 +88,15 @@ def _rank_exactly(
     fires: NDArray[np.bool_],
     best: tuple[NDArray[np.int32], NDArray[np.float64]],
 ) -> None:
-    """Fill `best` with the candidates (ascending ids) by their exact Jaccard; `fires` [n] is scratch, all False."""
+    """Fill `best` with the candidates (-1: no more) by their exact Jaccard; `fires` [n] is scratch, all False."""
     offsets, texts, _ = positives
     own = texts[offsets[feature] : offsets[feature + 1]]
     for text in own:
         fires[text] = True
     best[0][:], best[1][:] = -1, 0.0
     for g in candidates:
+        if g < 0:
+            break
         others = texts[offsets[g] : offsets[g + 1]]
         both = 0
         for text in others:
@@ -170,6 +170,6 @@ def coactive_tile(
             _most_shared(f, drawn[f], positives, rows, counts, best)
         else:
             _most_shared(f, drawn[f], positives, rows, counts, (found, estimates))
-            _rank_exactly(f, np.sort(found[found >= 0]), positives, fires, best)
+            _rank_exactly(f, found, positives, fires, best)
         _correlate(f, best[0], positives, moments, dense, correlation[f - first])
     return ids, jaccard, correlation
