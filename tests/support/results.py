@@ -138,7 +138,11 @@ def result(*features: FeatureReport, **changes: object) -> FindResult:
         parameters=Parameters(),
         versions=Versions("1", "1", "ab" * 32),
         metadata=TrainingMetadata(
-            "2026-01-02T03:04:05", "example/model", 16, {"final_loss": "Infinity", "hidden_size": 8, "huge": 10**30}
+            job_id=TRAINING_JOB_ID,
+            timestamp="2026-01-02T03:04:05",
+            model_name="example/model",
+            layer=16,
+            details={"final_loss": "Infinity", "hidden_size": 8, "huge": 10**30},
         ),
         features=features,
         corpus=Corpus(

@@ -61,7 +61,7 @@ def describe_corpus(
         shared_top_texts=find_shared_top_texts(measures.top, n),
         duplicate_features=() if geometry is None else geometry.duplicates,
         antipodal_features=() if geometry is None else geometry.antipodal,
-        metadata_disagreements=disagreements(run.metadata, statistics, valid),
+        metadata_disagreements=disagreements(run.training_job_id, run.metadata, statistics, valid),
     )
 
 

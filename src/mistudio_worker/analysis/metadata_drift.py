@@ -19,15 +19,29 @@ RELATIVE_TOLERANCE = 5e-3
 ABSOLUTE_TOLERANCE = 1e-6
 
 
-def disagreements(metadata: TrainingMetadata, statistics: StatisticsTable, valid: NDArray[np.bool_]) -> tuple[str, ...]:
-    """Compare all statistics of metadata.json with ours: at most one sentence for each.
+def disagreements(
+    training_job_id: str, metadata: TrainingMetadata, statistics: StatisticsTable, valid: NDArray[np.bool_]
+) -> tuple[str, ...]:
+    """Compare the job and all statistics of metadata.json with ours: at most one sentence for each.
+
+    Another job id is no reason to refuse the run, since copies get other names, but model, layer and time may then
+    be those of another run.
 
     Tolerances: 1e-4 for rates (share of texts with a > 0), 0.5 % for means and maxima, since the trainer may
     have measured before the activations were stored in half precision; none for counts. Invalid features are left
     out: a count may differ by as many, and the mean rate by their share. Sizes are no statistics: where
     text_count, total_features or a shape differ from the tensors, the run is refused before it gets here.
     """
-    return (*_counts(metadata, statistics, valid), *_lists(metadata, statistics, valid))
+    return (
+        *_job(training_job_id, metadata),
+        *_counts(metadata, statistics, valid),
+        *_lists(metadata, statistics, valid),
+    )
+
+
+def _job(training_job_id: str, metadata: TrainingMetadata) -> Iterator[str]:
+    if metadata.job_id not in (None, training_job_id):
+        yield f"job_id is {metadata.job_id!r:.140} in metadata.json, the run is {training_job_id!r}."
 
 
 def _counts(metadata: TrainingMetadata, statistics: StatisticsTable, valid: NDArray[np.bool_]) -> Iterator[str]:

@@ -110,6 +110,7 @@ def _timestamp(content: dict[str, Any]) -> str | None:
 def _metadata(content: dict[str, Any]) -> TrainingMetadata:
     model, statistics = _section(content, "model_info"), _section(content, "feature_statistics")
     return TrainingMetadata(
+        job_id=text(content.get("job_id")),
         timestamp=_timestamp(content),
         model_name=text(model.get("model_name")),
         layer=integer(model.get("selected_layer")),

@@ -70,6 +70,7 @@ class TrainingMetadata:
     No token, path or host of the trainer is kept.
 
     Attributes:
+        job_id: the training job that the file says it is of.
         timestamp: as written by the trainer.
         model_name: the model that was asked for.
         layer: the layer whose activations were taken (`selected_layer`).
@@ -84,6 +85,7 @@ class TrainingMetadata:
         avg_activation_frequency: mean of the rates, likewise.
     """
 
+    job_id: str | None = None
     timestamp: str | None = None
     model_name: str | None = None
     layer: int | None = None

@@ -9,12 +9,14 @@ from mistudio_worker.analysis.positives import gather
 from mistudio_worker.analysis.statistics import compute_statistics
 from mistudio_worker.domain.training_run import TrainingMetadata
 
+JOB = "train_20260102_030405_0001"
+
 
 def said(metadata: TrainingMetadata) -> tuple[str, ...]:
     """Disagreements of a run of 4 texts: rates 0.5 and 0.25, means 1 and 0.5, maxima 3 and 2; the third invalid."""
     run = run_of(np.array([[1, 2, np.nan], [3, 0, 0], [0, 0, 0], [0, 0, 0]]))
     statistics = compute_statistics(*gather(run.features, (2,), Execution()))
-    return disagreements(metadata, statistics, np.array([True, True, False]))
+    return disagreements(JOB, metadata, statistics, np.array([True, True, False]))
 
 
 def test_agreement_says_nothing() -> None:
@@ -74,7 +76,15 @@ def test_without_invalid_features_counts_are_exact() -> None:
     statistics = compute_statistics(*gather(run_of(np.eye(4)).features, (), Execution()))
     valid = np.ones(4, dtype=np.bool_)
     right = TrainingMetadata(active_features_count=4, dead_features_count=0, avg_activation_frequency=0.25 + 1e-9)
-    assert disagreements(right, statistics, valid) == ()
+    assert disagreements(JOB, right, statistics, valid) == ()
     wrong = TrainingMetadata(active_features_count=3, dead_features_count=1, avg_activation_frequency=0.251)
-    assert len(disagreements(wrong, statistics, valid)) == 3
-    assert disagreements(wrong, statistics, ~valid) == ()
+    assert len(disagreements(JOB, wrong, statistics, valid)) == 3
+    assert disagreements(JOB, wrong, statistics, ~valid) == ()
+
+
+def test_the_metadata_of_another_run() -> None:
+    """A file that names another job is said to, since model and time may be those of another run; no name is none."""
+    assert said(TrainingMetadata(job_id=JOB)) == said(TrainingMetadata()) == ()
+    assert said(TrainingMetadata(job_id="train_other")) == (
+        f"job_id is 'train_other' in metadata.json, the run is '{JOB}'.",
+    )
