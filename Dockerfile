@@ -18,6 +18,7 @@ FROM python:3.11-slim-bookworm
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     NUMBA_CACHE_DIR=/var/cache/mistudio \
+    MPLCONFIGDIR=/var/cache/mistudio \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 RUN useradd --system --uid 10001 --user-group --no-create-home mistudio \

@@ -65,8 +65,8 @@ bench-truth: $(INSTALLED) ## Measure the analysis on planted features, write the
 .PHONY: lock
 lock: $(INSTALLED) ## Choose the versions anew: pyproject.toml -> the two lock files
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	$(BIN)/$(COMPILE) --upgrade --extra dev --output-file requirements.lock
-	$(BIN)/$(COMPILE) --constraint requirements.lock --output-file requirements-runtime.lock
+	$(BIN)/$(COMPILE) --upgrade --extra plot --extra dev --output-file requirements.lock
+	$(BIN)/$(COMPILE) --extra plot --constraint requirements.lock --output-file requirements-runtime.lock
 
 .PHONY: clean
 clean: ## Remove .venv, caches and what the demo made

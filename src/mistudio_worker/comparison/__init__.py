@@ -1,0 +1,1 @@
+"""The pure core of `compare`: two runs, or two results, -> Comparison."""
