@@ -12,13 +12,14 @@ from jsonschema import Draft202012Validator
 from lxml import etree
 from support.results import FIND_JOB_ID, TRAINING_JOB_ID, small_result
 
+from mistudio_worker.contracts import comparison as comparison_models
 from mistudio_worker.contracts import explainer as explainer_models
 from mistudio_worker.contracts import feature as feature_models
 from mistudio_worker.contracts import index as index_models
 from mistudio_worker.contracts import results as result_models
 from mistudio_worker.contracts.index import IndexV1
 from mistudio_worker.contracts.results import ResultsV1
-from mistudio_worker.domain import explainer_bundle, feature_report, find_result, parameters, training_run
+from mistudio_worker.domain import comparison, explainer_bundle, feature_report, find_result, parameters, training_run
 from mistudio_worker.exports import index_export, records
 from mistudio_worker.exports.write_exports import write_exports
 
@@ -55,6 +56,13 @@ SAME_FIELDS: list[tuple[type, type[BaseModel]]] = [
     (records.FeatureSummary, result_models.FeatureSummaryV1),
     (records.BestFeature, result_models.BestFeatureV1),
     (records.SummaryInsights, result_models.SummaryInsightsV1),
+    (comparison.ComparedRun, comparison_models.ComparedRunV1),
+    (comparison.FeaturePair, comparison_models.FeaturePairV1),
+    (comparison.LoneFeature, comparison_models.LoneFeatureV1),
+    (comparison.NotCompared, comparison_models.NotComparedV1),
+    (comparison.TierCounts, comparison_models.TierCountsV1),
+    (comparison.TierMove, comparison_models.TierMoveV1),
+    (comparison.ComparisonSummary, comparison_models.ComparisonSummaryV1),
     (index_export.IndexFile, index_models.IndexFileV1),
     (index_export.Index, index_models.IndexV1),
 ]

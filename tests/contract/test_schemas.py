@@ -186,6 +186,12 @@ class TestRefused:
             ("index.v1/small", "files.0.sha256", DELETED),
             ("results.v1/small", "schema_version", "2.0"),
             ("index.v1/small", "schema_version", "1"),
+            ("comparison.v1/small", "pairs.0.similarity", 1.01),
+            ("comparison.v1/small", "pairs.0.changes", ["mood"]),
+            ("comparison.v1/small", "vanished.0.nearest_feature", None),
+            ("comparison.v1/small", "matched_by", "name"),
+            ("comparison.v1/small", "min_similarity", 0),
+            ("comparison.v1/small", "not_compared", DELETED),
             ("results.v1/small", "features.0.coherence_score", None),
             ("results.v1/small", "features.0.top_activations.0.rank", 0),
             ("results.v1/small", "job_metadata.processing_time", 1.5),
@@ -212,7 +218,7 @@ class TestRefused:
         for path in EXAMPLES:
             data = json.loads(path.read_bytes())
             changed = with_unknown_fields(data)
-            if path.parent.name in {"results.v1", "index.v1", "manifest.v1", "find-complete.v1"}:
+            if path.parent.name in {"results.v1", "index.v1", "manifest.v1", "find-complete.v1", "comparison.v1"}:
                 continue  # these hold dictionaries with keys of their own, where a field is not unknown
             assert validator(path.parent.name).is_valid(changed), path
             assert model_takes(path.parent.name, changed), path

@@ -9,6 +9,7 @@ import yaml
 
 from mistudio_worker.contracts import events
 from mistudio_worker.contracts.bucket_notification import BucketNotificationV1
+from mistudio_worker.contracts.comparison import ComparisonV1
 from mistudio_worker.contracts.index import IndexV1
 from mistudio_worker.contracts.manifest import ManifestV1
 from mistudio_worker.contracts.results import ResultsV1
@@ -26,6 +27,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "manifest.v1": ManifestV1,
     "results.v1": ResultsV1,
     "index.v1": IndexV1,
+    "comparison.v1": ComparisonV1,
 }
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
