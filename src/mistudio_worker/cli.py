@@ -6,11 +6,12 @@ import asyncio
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from mistudio_worker.commands.exit_codes import ExitCode, code_of, say_error
+from mistudio_worker.domain.comparison import DEFAULT_MIN_CHANGE, ComparisonOptions, MatchBy
 from mistudio_worker.domain.parameters import Parameters
 from mistudio_worker.errors import MistudioError
 from mistudio_worker.logging_setup import configure_logging, quiet_libraries
@@ -35,10 +36,14 @@ app = typer.Typer(
 )
 
 TopK = Annotated[int, typer.Option("--top-k", min=1, max=100, help="Strongest texts kept a feature.")]
+PlotFormat = Literal["png", "svg", "none"]
 Threshold = Annotated[
     float, typer.Option("--coherence-threshold", min=0, max=1, help="Features at or above it are worth explaining.")
 ]
 Job = Annotated[str | None, typer.Option("--job", help="The training job, where RUN_DIR holds several.")]
+By = Annotated[
+    MatchBy, typer.Option("--by", help="How to match features of two runs; results are matched by top texts.")
+]
 Out = Annotated[Path, typer.Option("--out", help="Exports go to OUT/results/<find job>/.")]
 
 
@@ -71,6 +76,51 @@ def analyze(
     settings = _with_analysis(read_settings(), taxonomy=taxonomy, device=device, threads=threads)
     parameters = Parameters(top_k=top_k, coherence_threshold=coherence_threshold)
     _exit(analyze_command(settings, run_dir, out, job=job, parameters=parameters))
+
+
+@app.command(
+    epilog="Example: mistudio-worker compare runs/monday runs/tuesday --out /tmp/compared\n\n"
+    "Example: mistudio-worker compare monday_complete_results.json tuesday_complete_results.json"
+)
+def compare(
+    a: Annotated[
+        Path, typer.Argument(metavar="A", help="A folder with models/ and activations/, or with results; or results.")
+    ],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The same, of the run to compare with A.")],
+    by: By = "auto",
+    min_similarity: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=1, help="No match below it. Default: 0.7; by top texts 0.33.", show_default=False),
+    ] = None,
+    min_change: Annotated[
+        float, typer.Option(min=0.001, max=1, help="A difference of scores from it on is a change.")
+    ] = DEFAULT_MIN_CHANGE,
+    out: Annotated[Path | None, typer.Option("--out", help="Write comparison.json and the plot here.")] = None,
+    plot: Annotated[PlotFormat, typer.Option("--plot", help="Format of the plot; none for no plot.")] = "png",
+    show: Annotated[int, typer.Option("--show", min=0, help="Features named a table.")] = 10,
+    job_a: Annotated[str | None, typer.Option("--job-a", help="The training job, where A holds several.")] = None,
+    job_b: Annotated[str | None, typer.Option("--job-b", help="The training job, where B holds several.")] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option(
+            "--top-k", min=1, max=100, help="As for analyze. Default: of the results, else 20.", show_default=False
+        ),
+    ] = None,
+    taxonomy: Annotated[Path | None, typer.Option(help="A taxonomy file to use instead of the built-in one.")] = None,
+    device: Annotated[Device | None, typer.Option(help="Where the analysis does its tensor work.")] = None,
+    threads: Annotated[int | None, typer.Option(min=0, help="0: one a processor.")] = None,
+) -> None:
+    """Compare two runs: which features match, appeared, vanished or changed their score.
+
+    Runs are analysed first, each by the same parameters. Their features are matched by decoder direction, or by their
+    activation on common texts.
+    """
+    from mistudio_worker.commands.compare import CompareRequest, compare_command  # noqa: PLC0415
+
+    settings = _with_analysis(read_settings(), taxonomy=taxonomy, device=device, threads=threads)
+    options = ComparisonOptions(min_similarity, min_change)
+    chosen = None if plot == "none" else plot
+    _exit(compare_command(settings, CompareRequest(a, b, job_a, job_b, by, options, top_k, out, chosen, show)))
 
 
 @app.command(epilog="Example: mistudio-worker submit train_20260102_030405_0001 --wait")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-LIGHT = ("bootstrap", "commands.analyze", "commands.backfill", "commands.fetch", "commands.submit")
+LIGHT = ("bootstrap", "commands.analyze", "commands.backfill", "commands.compare", "commands.fetch", "commands.submit")
 HEAVY = ("torch", "numba", "scipy", "pandas")
 
 

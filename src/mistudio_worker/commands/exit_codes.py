@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mistudio_worker.contracts.events import GapV1
+    from mistudio_worker.domain.training_run import Gap
 
 
 class ExitCode(IntEnum):
@@ -47,7 +48,7 @@ def say_error(code: str, message: str, hint: str) -> None:
     sys.stderr.write(f"error {code}: {message}\n  hint: {hint}\n")
 
 
-def say_gaps(reasons: Iterable[GapV1]) -> None:
+def say_gaps(reasons: Iterable[GapV1 | Gap]) -> None:
     """Name on stderr what is missing from a partial result."""
     for gap in reasons:
         sys.stderr.write(f"partial {gap.code}: {gap.message}\n")

@@ -23,19 +23,40 @@ def staged(final: Path) -> Iterator[Path]:
     Raises:
         WrongUsage: `OUTPUT_NOT_WRITABLE`.
     """
-    made = [parent for parent in final.parents if not parent.exists()]
+    with _unfinished(final.parent) as staging:
+        yield staging
+        _replace(staging, final)
+
+
+@contextmanager
+def staged_files(directory: Path) -> Iterator[Path]:
+    """Yield a directory to fill: when the block ends its files stand in `directory`, beside what else lies there.
+
+    After an error nothing is left of them, nor of the directories that were made for them.
+
+    Raises:
+        WrongUsage: `OUTPUT_NOT_WRITABLE`.
+    """
+    with _unfinished(directory) as staging:
+        yield staging
+        for path in sorted(staging.iterdir()):
+            path.replace(directory / path.name)
+
+
+@contextmanager
+def _unfinished(parent: Path) -> Iterator[Path]:
+    made = [path for path in (parent, *parent.parents) if not path.exists()]
     try:
-        with _unfinished(final.parent) as staging:
+        with _temporary(parent) as staging:
             yield Path(staging)
-            _replace(Path(staging), final)
     except BaseException:
-        for parent in made:
+        for path in made:
             with suppress(OSError):
-                parent.rmdir()
+                path.rmdir()
         raise
 
 
-def _unfinished(parent: Path) -> tempfile.TemporaryDirectory[str]:
+def _temporary(parent: Path) -> tempfile.TemporaryDirectory[str]:
     try:
         parent.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(prefix=".unfinished-", dir=parent, ignore_cleanup_errors=True)

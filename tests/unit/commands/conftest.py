@@ -32,6 +32,13 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.fixture
+def compare(command: CommandLine, warm_child: WarmChild, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+    """Run `mistudio-worker compare` with arguments, by the warm child."""
+    monkeypatch.setattr(bootstrap, "make_child", lambda _: warm_child)
+    return partial(command, "compare")
+
+
+@pytest.fixture
 def analyze(command: CommandLine, warm_child: WarmChild, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
     """Run `mistudio-worker analyze` with arguments, by the warm child."""
     monkeypatch.setattr(bootstrap, "make_child", lambda _: warm_child)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,17 @@ COMMANDS = sorted(getattr(typer.main.get_command(app), "commands", {}))
 
 def test_the_commands_are_those_of_the_design() -> None:
     """No command that others depend on is missing."""
-    assert set(COMMANDS) >= {"run", "analyze", "submit", "fetch", "backfill", "doctor", "schemas", "dead-letters"}
+    assert set(COMMANDS) >= {
+        "run",
+        "analyze",
+        "compare",
+        "submit",
+        "fetch",
+        "backfill",
+        "doctor",
+        "schemas",
+        "dead-letters",
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -44,6 +56,14 @@ def test_the_help_names_every_exit_code(command: CommandLine) -> None:
         "6 unknown job",
     ):
         assert words in out
+
+
+def test_the_command_line_starts_light() -> None:
+    """Help and wrong words need no numeric library: those are loaded by the command that needs them."""
+    heavy = "{'torch', 'numba', 'numpy', 'scipy', 'pandas', 'pyarrow', 'matplotlib'}"
+    code = f"import sys, mistudio_worker.cli; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_an_unknown_command_is_wrong_usage(command: CommandLine) -> None:
