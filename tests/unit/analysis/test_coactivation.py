@@ -65,6 +65,16 @@ def test_drawn_texts_find_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> No
     np.testing.assert_array_equal(found.ids[few], whole.ids[few])
 
 
+def test_equal_candidates_go_by_their_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two share half of the texts, the later one more of those drawn: equal in truth, so that the lower id is first."""
+    monkeypatch.setattr(coactivation, "PAIR_LIMIT", 1)
+    monkeypatch.setattr(coactivation, "MIN_DRAWN", 2)
+    cells = np.array([[1, 1, 1], [1, 1, 0], [1, 0, 1], [1, 0, 0]], dtype=np.float32)
+    found = coactive_in(cells)
+    assert found.ids[0].tolist() == [1, 2, -1, -1, -1]
+    assert found.jaccard[0, :2].tolist() == [0.5, 0.5]
+
+
 def test_few_texts_are_drawn_only_over_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many texts of a feature as the steps allow, never below the least number, never more than it has."""
     counts, fired = np.array([1_000, 200, 3]), np.full(1_203, 1)

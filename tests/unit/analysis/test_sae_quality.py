@@ -100,12 +100,18 @@ def test_texts_and_cells_that_are_not_finite_take_no_part() -> None:
 
 @pytest.mark.parametrize(
     ("originals", "weight", "invalid"),
-    [([[3.0]], 1.0, ()), ([[3.1], [3.1]], 1.0, ()), ([[np.nan], [1.0]], 1.0, (0,)), ([[1.0], [2.0]], 3e38, ())],
+    [
+        ([[3.0]], 1.0, ()),
+        ([[3.1], [3.1]], 1.0, ()),
+        ([[1e4], [1e4 + 1e-3]], 1.0, ()),
+        ([[np.nan], [1.0]], 1.0, (0,)),
+        ([[1.0], [2.0]], 3e38, ()),
+    ],
 )
 def test_without_a_spread_or_a_number_nothing_is_explained(
     originals: list[list[float]], weight: float, invalid: tuple[int, ...]
 ) -> None:
-    """One text, equal texts, a single usable text, and products beyond float32: not defined."""
+    """One text, equal and nearly equal texts, a single usable one, and products beyond float32: not defined."""
     run = run_with(np.full((len(originals), 1), 9.0), originals, [[weight]], [0.0])
     run = replace(run, invalid_texts=invalid)
     assert explained(run) is None
