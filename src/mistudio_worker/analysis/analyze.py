@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mistudio_worker.analysis.bundles import build_explainer
+from mistudio_worker.analysis.candidate_words import candidate_words
 from mistudio_worker.analysis.coherence import activation_coherence, text_coherence, weights_of
 from mistudio_worker.analysis.coherence_score import coherence_score
 from mistudio_worker.analysis.complexity import score_complexity
 from mistudio_worker.analysis.corpus import describe_corpus
 from mistudio_worker.analysis.dictionary import measure_dictionary
 from mistudio_worker.analysis.diversity import compare_top_texts
-from mistudio_worker.analysis.duplicates import group_duplicates, near_duplicate_shares
+from mistudio_worker.analysis.duplicates import group_duplicates, group_top_texts, near_duplicate_shares
 from mistudio_worker.analysis.execution import Execution
 from mistudio_worker.analysis.finite import check_finite
 from mistudio_worker.analysis.held_out import measure_separability
+from mistudio_worker.analysis.keyword_predictiveness import check_predictiveness
 from mistudio_worker.analysis.keywords import find_keywords
 from mistudio_worker.analysis.label_hits import build_label_hits
 from mistudio_worker.analysis.labels import judge_labels
@@ -108,7 +110,9 @@ def _measure(
     on_progress("terms", 0.1)
     terms = build_term_table(run.texts)
     duplicates = group_duplicates(run.texts, terms)
-    keywords = find_keywords(terms, top)
+    grouped, candidates = group_top_texts(duplicates, top), candidate_words(terms)
+    keywords = find_keywords(terms, grouped, candidates, execution=execution)
+    predictiveness = check_predictiveness(run.texts, terms, candidates, positives, grouped, execution)
     on_progress("categories", 0.2)
     hits = build_label_hits(run.texts, terms, taxonomy, execution)
     labels = judge_labels(hits, top)
@@ -144,6 +148,7 @@ def _measure(
         activation=activation,
         text=text,
         keywords=keywords,
+        predictiveness=predictiveness,
         labels=labels,
         complexity=complexity,
         duplicates=duplicates,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
-from mistudio_worker.analysis.terms import is_unspaced
+from mistudio_worker.analysis.characters import is_unspaced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ def context_window(text: str, keywords: Sequence[str]) -> str:
     White space runs become single blanks, so that a window is one line. Where something was cut off
     stands "…", counted in the 160. Cuts fall between words, and never before a combining mark. The
     cluster with the most distinct keywords wins, then the most occurrences, then the earliest one;
-    keywords are whole words, except in scripts without blanks.
+    keywords begin and end where words do, except in scripts without blanks.
 
     Args:
         text: of any length; only its first SEARCHED_CHARACTERS are searched.
@@ -67,9 +67,15 @@ def _occurrences(folded: str, keywords: Sequence[str]) -> list[tuple[int, int, i
 
 
 def _stands_alone(folded: str, start: int, end: int) -> bool:
-    if start and _is_word(folded[start - 1]) and not is_unspaced(folded[start]):
-        return False
-    return end == len(folded) or not _is_word(folded[end]) or is_unspaced(folded[start])
+    """Whether neither end lies within a word; between characters of a script without blanks every place is an end."""
+    return _may_end(folded, start) and _may_end(folded, end)
+
+
+def _may_end(folded: str, at: int) -> bool:
+    if at in (0, len(folded)):
+        return True
+    before, after = folded[at - 1], folded[at]
+    return not (_is_word(before) and _is_word(after)) or is_unspaced(before) or is_unspaced(after)
 
 
 def _is_word(character: str) -> bool:

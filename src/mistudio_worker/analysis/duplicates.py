@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mistudio_worker.analysis.kernels.duplicate_groups import leaders, repeats, set_hashes
+from mistudio_worker.analysis.top_examples import GroupedTop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,3 +77,17 @@ def near_duplicate_shares(groups: DuplicateGroups, top: TopExamples) -> NDArray[
     counts = repeats(top.offsets, top.texts, groups.group)
     shares: NDArray[np.float64] = np.where(sizes >= 2, counts / np.maximum(sizes, 1), np.nan)
     return shares
+
+
+def group_top_texts(groups: DuplicateGroups, top: TopExamples) -> GroupedTop:
+    """Put the near-duplicates among the top texts of each feature side by side."""
+    sizes = np.diff(top.offsets)
+    owner = np.repeat(np.arange(sizes.size), sizes)
+    _, first, inverse = np.unique(
+        owner * groups.group.size + groups.group[top.texts], return_index=True, return_inverse=True
+    )
+    best = first[inverse]
+    order = np.argsort(best, kind="stable")
+    number = np.cumsum(np.diff(best[order], prepend=-1) != 0)
+    start = number[top.offsets[:-1][sizes > 0]]
+    return GroupedTop(top.offsets, top.texts[order], (number - np.repeat(start, sizes[sizes > 0])).astype(np.int32))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mistudio_worker.analysis.diversity import Likeness
     from mistudio_worker.analysis.duplicates import DuplicateGroups
     from mistudio_worker.analysis.held_out import SeparabilityTable
+    from mistudio_worker.analysis.keyword_predictiveness import KeywordChecks
     from mistudio_worker.analysis.labels import FeatureLabels
     from mistudio_worker.analysis.outliers import OutlierTable
     from mistudio_worker.analysis.positives import Positives
@@ -44,6 +45,7 @@ class Measures:
         activation: None without original activations.
         text: coherence over the words.
         keywords: one tuple a feature.
+        predictiveness: of the words of half of the top texts for the other half.
         labels: one record a feature.
         complexity: one record a feature.
         duplicates: texts that nearly repeat each other.
@@ -66,6 +68,7 @@ class Measures:
     activation: SpaceCoherence | None
     text: SpaceCoherence
     keywords: Sequence[tuple[KeywordStatistic, ...]]
+    predictiveness: KeywordChecks
     labels: Sequence[FeatureLabels]
     complexity: Sequence[FeatureComplexity]
     duplicates: DuplicateGroups

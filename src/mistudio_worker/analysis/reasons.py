@@ -42,6 +42,7 @@ def why_undefined(measures: Measures, feature: int, geometry: Geometry | None) -
     if positives == 0:
         return reasons | _everything(DEAD)
     reasons |= _diversity(measures, feature) | _similarity(measures, feature)
+    reasons |= measures.predictiveness.why_undefined(feature)
     if measures.dictionary.coactivation.ids[feature, 0] < 0:
         reasons["coactive"] = ALONE
     reasons |= _reconstruction(measures, feature) | _separability(measures, feature)
@@ -57,6 +58,8 @@ def _everything(reason: str) -> dict[str, str]:
         "held_out.separability",
         "coactive",
         "reconstruction_error",
+        "held_out.keyword",
+        "held_out.keyword_auroc",
     )
     return _coherence(reason) | dict.fromkeys(rest, reason)
 

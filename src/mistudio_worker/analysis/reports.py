@@ -51,7 +51,7 @@ def report_feature(measures: Measures, feature: int) -> FeatureReport:
         top_activations=_top_activations(measures, feature),
         outlier_examples=outlier_records(measures.top, measures.outliers, measures.likeness, feature),
         geometry=geometry,
-        held_out=HeldOut(_separability(measures, feature), None, None),
+        held_out=_held_out(measures, feature),
         reconstruction_error=_reconstruction_error(measures, feature),
         coactive=coactive_records(measures.dictionary.coactivation, feature),
         reasons=why_undefined(measures, feature, geometry),
@@ -76,6 +76,16 @@ def _separability(measures: Measures, feature: int) -> float | None:
 def _reconstruction_error(measures: Measures, feature: int) -> float | None:
     errors = measures.dictionary.reconstruction_errors
     return None if errors is None else number_or_none(errors[feature])
+
+
+def _held_out(measures: Measures, feature: int) -> HeldOut:
+    checks = measures.predictiveness
+    term = int(checks.term[feature])
+    return HeldOut(
+        separability=_separability(measures, feature),
+        keyword=measures.terms.terms[term] if term >= 0 else None,
+        keyword_auroc=number_or_none(checks.auroc[feature]),
+    )
 
 
 def _diversity(measures: Measures, feature: int) -> Diversity:

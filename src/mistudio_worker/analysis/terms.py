@@ -1,20 +1,29 @@
 """Which words stand in which text, found once for everything that reads words.
 
-A term is a run of letters, marks, digits and underscores, case-folded and never stemmed, with single
-apostrophes or hyphens inside (`don't`, `self-aware`, `15min`, `max_tokens`). Scripts that write no
-blanks (Han, kana, Thai, Lao, Khmer, Burmese) give overlapping pairs of characters instead.
+A term is a run of letters, combining marks, digits and underscores, case-folded and never stemmed, with
+single apostrophes, hyphens or zero-width joiners inside (`don't`, `self-aware`, `15min`, `max_tokens`).
+Scripts that write no blanks (Han, kana, Thai, Lao, Khmer, Burmese) give overlapping pairs of characters
+instead. The order of terms and punctuation is kept beside them, for who looks for phrases.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mistudio_worker.analysis.kernels.term_index import JOINER, SEPARATOR, UNSPACED, WORD, fill_slots, index_texts
+from mistudio_worker.analysis.characters import character_class
+from mistudio_worker.analysis.kernels.term_index import (
+    BREAK,
+    JOINER,
+    MARK,
+    UNSPACED,
+    WORD,
+    fill_slots,
+    index_texts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,23 +33,11 @@ if TYPE_CHECKING:
 LONGEST_TERM = 64
 """Longer tokens (base64, a word of 200,000 letters) are counted as words but are no terms."""
 
+MOST_ATOMS = 2048
+"""The order is kept of so many terms and marks from the start of a text: what models see of it, and more."""
+
 BLOCK_CHARACTERS = 1 << 19
 """Texts are indexed in blocks of about this size: 2 MiB of code points in hand at once."""
-
-JOINERS = "'’-"
-UNSPACED_RANGES = (
-    (0x0E00, 0x0EFF),
-    (0x1000, 0x109F),
-    (0x1780, 0x17FF),
-    (0x3005, 0x3007),
-    (0x3040, 0x30FF),
-    (0x31F0, 0x31FF),
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0xFF66, 0xFF9F),
-    (0x20000, 0x3FFFF),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +50,10 @@ class TermTable:
         ids: [entries] int32, distinct and ascending within a text.
         document_frequency: [V] int32, number of texts that hold the term, >= 1.
         lengths: [n] int32, number of words of the text, repeated ones and over-long ones counted.
+        marks: characters that are neither letter nor blank, ascending by code point.
+        atom_offsets: [n + 1] int64; the start of text i reads `atoms[atom_offsets[i]:atom_offsets[i + 1]]`.
+        atoms: int32, 2 s + b; s < V is a term, V + m the mark `marks[m]`; b = 1 after a blank. -1 for an
+            over-long word.
     """
 
     terms: tuple[str, ...]
@@ -60,20 +61,18 @@ class TermTable:
     ids: NDArray[np.int32]
     document_frequency: NDArray[np.int32]
     lengths: NDArray[np.int32]
-
-
-def is_unspaced(character: str) -> bool:
-    """Whether the character belongs to a script that writes no blanks between words."""
-    code = ord(character)
-    return code >= UNSPACED_RANGES[0][0] and any(low <= code <= high for low, high in UNSPACED_RANGES)
+    marks: str
+    atom_offsets: NDArray[np.int64]
+    atoms: NDArray[np.int32]
 
 
 def build_term_table(texts: Sequence[str]) -> TermTable:
     """Tokenise every text once.
 
     The result depends on the texts alone: neither on hash order nor on the size of the blocks.
-    An empty text has no terms and length 0. Memory: 12 bytes for each distinct term of a text,
-    and in hand about 12 bytes for each character and 40 for each word of the largest block or text.
+    An empty text has no terms and length 0. Memory: 12 bytes for each distinct term of a text and 4 for
+    each of its first MOST_ATOMS terms and marks; in hand about 12 bytes for each character and 40 for each
+    word of the largest block or text.
     """
     index = _Index()
     for block in _blocks(texts):
@@ -108,17 +107,22 @@ class _Index:
         self._ids: list[NDArray[np.int32]] = []
         self._distinct: list[NDArray[np.int64]] = []
         self._lengths: list[NDArray[np.int32]] = []
+        self._atoms: list[NDArray[np.int32]] = []
+        self._atom_counts: list[NDArray[np.int64]] = []
 
     def add(self, block: list[str]) -> None:
         """Index one block of case-folded texts."""
         codes = np.frombuffer("".join(block).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
         self._classify(codes)
-        tokens = self._most_tokens(codes) + len(block)
+        tokens, marks = self._most_tokens(codes)
+        tokens += len(block)
         self._reserve(tokens, codes.size)
         ids = np.empty(tokens, dtype=np.int32)
         distinct = np.empty(len(block), dtype=np.int64)
         lengths = np.empty(len(block), dtype=np.int32)
-        written = index_texts(
+        atoms = np.empty(tokens + marks, dtype=np.int32)
+        atom_counts = np.empty(len(block), dtype=np.int64)
+        written, placed = index_texts(
             codes,
             np.cumsum([len(text) for text in block], dtype=np.int64),
             self._texts,
@@ -132,7 +136,12 @@ class _Index:
             ids,
             distinct,
             lengths,
+            MOST_ATOMS,
+            atoms,
+            atom_counts,
         )
+        self._atoms.append(atoms[:placed].copy())
+        self._atom_counts.append(atom_counts)
         self._ids.append(ids[:written].copy())
         self._distinct.append(distinct)
         self._lengths.append(lengths)
@@ -142,14 +151,15 @@ class _Index:
         present = np.zeros(self._classes.size, dtype=bool)
         present[codes] = True
         for code in np.flatnonzero(present & (self._classes == 255)).tolist():
-            self._classes[code] = _character_class(chr(code))
+            self._classes[code] = character_class(chr(code))
 
-    def _most_tokens(self, codes: NDArray[np.uint32]) -> int:
-        """Tokens of a block at most, but for a word that begins where the text before it ended."""
+    def _most_tokens(self, codes: NDArray[np.uint32]) -> tuple[int, int]:
+        """Tokens and marks of a block at most, but for a word that begins where the text before it ended."""
         classes = self._classes[codes]
         words = classes == WORD
         starts = np.count_nonzero(words[1:] & ~words[:-1]) + 1
-        return int(starts + np.count_nonzero(classes == UNSPACED))
+        marks = np.count_nonzero(classes == MARK) + np.count_nonzero(classes == JOINER)
+        return int(starts + np.count_nonzero(classes == UNSPACED)), int(marks)
 
     def _reserve(self, tokens: int, characters: int) -> None:
         """Make room for as many new terms as a block can bring."""
@@ -177,12 +187,17 @@ class _Index:
         keys = np.repeat(np.arange(distinct.size, dtype=np.int64) * max(len(terms), 1), distinct) + ids
         keys.sort()
         ids = (keys % max(len(terms), 1)).astype(np.int32)
+        marks, atoms = _numbered(np.concatenate([*self._atoms, np.empty(0, dtype=np.int32)]), rank)
+        counts = np.concatenate([np.zeros(1, dtype=np.int64), *self._atom_counts])
         return TermTable(
             terms=tuple(terms[i] for i in order),
             offsets=offsets,
             ids=ids,
             document_frequency=np.bincount(ids, minlength=len(terms)).astype(np.int32),
             lengths=np.concatenate([*self._lengths, np.empty(0, dtype=np.int32)]),
+            marks=marks,
+            atom_offsets=np.cumsum(counts),
+            atoms=atoms,
         )
 
     def _terms(self) -> list[str]:
@@ -191,15 +206,19 @@ class _Index:
         return [letters[start:end] for start, end in pairwise(bounds)]
 
 
+def _numbered(atoms: NDArray[np.int32], rank: NDArray[np.int32]) -> tuple[str, NDArray[np.int32]]:
+    """Marks in use, and the atoms with terms by rank and marks by their number after them; in place."""
+    terms = atoms >= 0
+    atoms[terms] = 2 * rank[atoms[terms] >> 1] + (atoms[terms] & 1)
+    found = np.flatnonzero(~terms & (atoms != BREAK))
+    codes = -1 - atoms[found]
+    marks, number = np.unique(codes >> 1, return_inverse=True)
+    atoms[found] = 2 * (rank.size + number) + (codes & 1)
+    atoms[atoms == BREAK] = -1
+    return "".join(map(chr, marks.tolist())), atoms
+
+
 def _grown(array: NDArray[Any], size: int, fill: int) -> NDArray[Any]:
     grown = np.full(max(size, 2 * array.size), fill, dtype=array.dtype)
     grown[: array.size] = array
     return grown
-
-
-def _character_class(character: str) -> int:
-    if character in JOINERS:
-        return JOINER
-    if character != "_" and unicodedata.category(character)[0] not in "LMN":
-        return SEPARATOR
-    return UNSPACED if is_unspaced(character) else WORD

@@ -73,3 +73,12 @@ def test_windows_are_parts_of_the_text(text: str, keywords: list[str]) -> None:
     assert inner in line
     if window.startswith("…") and "…" not in line and inner:
         assert not unicodedata.combining(inner[0])
+
+
+def test_structural_keywords_are_found_beside_letters() -> None:
+    """A keyword that begins or ends with a mark needs no border there, one of letters does."""
+    for keyword in ('{"type":', "*/5", "state of the union"):
+        assert keyword in context_window(f"{FILLER} the {keyword}x {FILLER}", [keyword]) or keyword[-1].isalnum()
+    text = f"{FILLER} x{{'a':1 {FILLER} *{{'a':1"
+    assert "x{'a':1" in context_window(text, ["{'a':"])
+    assert context_window(f"{FILLER} union_states {FILLER}", ["union"]).startswith("lorem")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mistudio_worker.analysis import duplicates
-from mistudio_worker.analysis.duplicates import group_duplicates, near_duplicate_shares
+from mistudio_worker.analysis.duplicates import group_duplicates, group_top_texts, near_duplicate_shares
 from mistudio_worker.analysis.terms import build_term_table
 from mistudio_worker.analysis.top_examples import TopExamples
 
@@ -96,3 +96,22 @@ def test_shares_count_the_repeats_of_better_ranked_texts() -> None:
     top = TopExamples(offsets, members, np.ones(members.size, dtype=np.float32))
     shares = near_duplicate_shares(group_duplicates(texts, build_term_table(texts)), top)
     np.testing.assert_array_equal(shares, [0.5, 0.0, 2 / 3, 0.0, np.nan, np.nan, 0.0])
+
+
+def test_repeats_among_top_texts_stand_side_by_side() -> None:
+    """Groups keep the order of their best-ranked text; features stay apart; the best of each group is distinct."""
+    texts = ["a b c d e", "q", "a b c d", "r", "a b c d e"]
+    top = TopExamples(
+        np.array([0, 4, 4, 6]), np.array([2, 1, 0, 3, 0, 4], dtype=np.int32), np.array([9, 8, 7, 6, 5, 4], np.float32)
+    )
+    found = group_top_texts(group_duplicates(texts, build_term_table(texts)), top)
+    assert found.texts.tolist() == [2, 0, 1, 3, 0, 4]
+    assert found.groups.tolist() == [0, 0, 1, 2, 0, 0]
+    assert [column.tolist() for column in found.distinct()] == [[0, 3, 3, 4], [2, 1, 3, 0]]
+
+
+def test_no_top_texts_have_no_groups() -> None:
+    """Dead features alone are none to group."""
+    top = TopExamples(np.array([0, 0, 0]), np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32))
+    found = group_top_texts(group_duplicates(["a"], build_term_table(["a"])), top)
+    assert [column.tolist() for column in found.distinct()] == [[0, 0, 0], []]

@@ -24,6 +24,7 @@ def terms_of(table: TermTable, text: int) -> list[str]:
         ("don't self-aware max_tokens 15min", ["15min", "don't", "max_tokens", "self-aware"]),
         ("--flag 'quoted' a--b", ["a", "b", "flag", "quoted"]),
         ("Straße ΣΊΣΥΦΟΣ", ["strasse", "σίσυφοσ"]),
+        ("می\u200cخواهم \u200fشالوم", ["شالوم", "می\u200cخواهم"]),
         ("caf\u0065\u0301 हिन्दी", ["cafe\u0301", "हिन्दी"]),
         ("日本語API", ["api", "日本", "本語"]),
         ("火!", ["火"]),
@@ -78,7 +79,8 @@ def test_blocks_do_not_change_the_table(texts: list[str], block: int) -> None:
         patch.setattr(terms, "BLOCK_CHARACTERS", block)
         parts = build_term_table(texts)
     assert parts.terms == whole.terms
-    for name in ("offsets", "ids", "document_frequency", "lengths"):
+    assert parts.marks == whole.marks
+    for name in ("offsets", "ids", "document_frequency", "lengths", "atom_offsets", "atoms"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
 
 
@@ -86,3 +88,28 @@ def test_every_code_point_is_read() -> None:
     """No character of Unicode, lone surrogates included, breaks the pass."""
     table = build_term_table(["".join(map(chr, range(0, sys.maxunicode + 1, 7)))])
     assert table.lengths[0] > 0
+
+
+def read(table: TermTable, text: int) -> list[str]:
+    """Atoms of a text as they read, `_` for a blank before."""
+    symbols = [*table.terms, *table.marks]
+    atoms = table.atoms[table.atom_offsets[text] : table.atom_offsets[text + 1]].tolist()
+    return [("_" if atom & 1 else "") + symbols[atom >> 1] if atom >= 0 else "?" for atom in atoms]
+
+
+def test_the_order_of_terms_and_marks_is_kept() -> None:
+    """Repeats, marks and blanks stand where they stand in the text; an over-long word leaves a gap."""
+    table = build_term_table(["The {x: the}", "", "z" * 65 + "-a 日本語", "a\u200f.b"])
+    assert read(table, 0) == ["_the", "_{", "x", ":", "_the", "}"]
+    assert read(table, 1) == []
+    assert read(table, 2) == ["?", "_日本", "本語"]
+    assert read(table, 3) == ["_a", "_.", "b"]
+    assert table.marks == ".:{}"
+
+
+def test_the_order_is_kept_of_the_start_of_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond MOST_ATOMS the terms still count, without their place."""
+    monkeypatch.setattr(terms, "MOST_ATOMS", 3)
+    table = build_term_table(["a, b, c", "d"])
+    assert [read(table, 0), read(table, 1)] == [["_a", ",", "_b"], ["_d"]]
+    assert terms_of(table, 0) == ["a", "b", "c"]

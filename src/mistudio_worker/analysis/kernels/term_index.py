@@ -13,7 +13,10 @@ from numba import njit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SEPARATOR, WORD, UNSPACED, JOINER = 0, 1, 2, 3
+BLANK, WORD, UNSPACED, JOINER, MARK = 0, 1, 2, 3, 4
+
+BREAK = -(1 << 31)
+"""Stands in a sequence for a token that is too long to be a term."""
 
 
 @njit(cache=True, nogil=True)
@@ -96,6 +99,15 @@ def _run_end(classes: NDArray[np.uint8], codes: NDArray[np.uint32], start: int, 
 
 
 @njit(cache=True, nogil=True)
+def _put(atoms: NDArray[np.int32], at: int, end: int, value: int) -> int:
+    """Write where there is room; return the next place."""
+    if at < end:
+        atoms[at] = value
+        return at + 1
+    return at
+
+
+@njit(cache=True, nogil=True)
 def index_texts(
     codes: NDArray[np.uint32],
     text_ends: NDArray[np.int64],
@@ -110,14 +122,17 @@ def index_texts(
     ids: NDArray[np.int32],
     distinct: NDArray[np.int64],
     lengths: NDArray[np.int32],
-) -> int:
+    most_atoms: int,
+    atoms: NDArray[np.int32],
+    atom_counts: NDArray[np.int64],
+) -> tuple[int, int]:
     """Index a block of texts; the caller made every array large enough.
 
     Args:
         codes: case-folded code points of the block, text after text.
         text_ends: end of each text in `codes`.
         first_text: number of the block's first text in the corpus.
-        classes: code point -> SEPARATOR, WORD, UNSPACED or JOINER.
+        classes: code point -> BLANK, WORD, UNSPACED, JOINER or MARK.
         longest: tokens with more code points are counted in `lengths` but are no terms.
         slots: open-addressing hash table of term numbers, -1 where free; a power of two.
         pool: code points of all terms.
@@ -127,16 +142,24 @@ def index_texts(
         ids: out, distinct terms of each text in order of appearance.
         distinct: out, how many of them each text has.
         lengths: out, tokens of each text.
+        most_atoms: atoms of a text that are kept.
+        atoms: out, the texts as they read: 2 term + b for a term, -1 - (2 code point + b) for a mark, b = 1
+            after a blank and at the start; BREAK for an overlong token.
+        atom_counts: out, how many of them each text has.
 
     Returns:
-        Entries written to `ids`.
+        Entries written to `ids`, entries written to `atoms`.
     """
     written = 0
+    placed = 0
     start = 0
     for t in range(text_ends.size):
         end = text_ends[t]
         before = written
+        first_atom = placed
+        full = placed + most_atoms
         tokens = 0
+        blank = 1
         i = start
         while i < end:
             kind = classes[codes[i]]
@@ -149,19 +172,27 @@ def index_texts(
                 width = min(2, stop - i)
                 last = stop - width
             else:
+                if kind != BLANK:
+                    placed = _put(atoms, placed, full, -1 - (2 * int(codes[i]) + blank))
+                blank = int(kind == BLANK)
                 i += 1
                 continue
             for at in range(i, last + 1):
                 tokens += 1
                 if width > longest:
+                    placed = _put(atoms, placed, full, BREAK)
                     continue
                 term = _number(codes, at, at + width, slots, pool, bounds, used)
                 if stamps[term] != first_text + t:
                     stamps[term] = first_text + t
                     ids[written] = term
                     written += 1
+                placed = _put(atoms, placed, full, 2 * term + blank)
+                blank = 0
             i = stop
+            blank = 0
         distinct[t] = written - before
         lengths[t] = tokens
+        atom_counts[t] = placed - first_atom
         start = end
-    return written
+    return written, placed
