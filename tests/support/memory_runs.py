@@ -63,11 +63,14 @@ def run_of(
 def planted_run(n: int = 240, features: int = 24, dim: int = 16, seed: int = 7) -> TrainingRun:
     """Return a run with topics: texts, originals and a third each of clean, mixed and random features.
 
+    A text has twelve words of its topic's eight and six of no topic, so that texts of a topic do not repeat each other.
+
     Feature f is clean (fires on topic f % 4) for f % 3 == 0, mixed (on two topics) for 1, random for 2.
     """
     random = np.random.default_rng(seed)
     topic = np.arange(n) % len(WORDS)
-    texts = [" ".join(random.choice(WORDS[t], 12)) for t in topic]
+    others = [f"word{i}" for i in range(200)]
+    texts = [" ".join([*random.choice(WORDS[t], 12), *random.choice(others, 6)]) for t in topic]
     originals = random.normal(size=(len(WORDS), dim))[topic] * 2 + random.normal(size=(n, dim)) * 0.7 + 3.0
     strength = random.gamma(2.0, 1.0, size=(n, features))
     fires = np.zeros((n, features), dtype=bool)

@@ -8,8 +8,7 @@ import numpy as np
 
 from mistudio_worker.analysis.bundles import build_explainer
 from mistudio_worker.analysis.candidate_words import candidate_words
-from mistudio_worker.analysis.coherence import activation_coherence, text_coherence, weights_of
-from mistudio_worker.analysis.coherence_score import coherence_score
+from mistudio_worker.analysis.coherence_table import CorpusTexts, measure_coherence
 from mistudio_worker.analysis.complexity import score_complexity
 from mistudio_worker.analysis.corpus import describe_corpus
 from mistudio_worker.analysis.dictionary import measure_dictionary
@@ -118,14 +117,12 @@ def _measure(
     labels = judge_labels(hits, top)
     complexity = score_complexity(terms, hits, top)
     duplicate_shares = near_duplicate_shares(duplicates, top)
-    flags = raise_flags(positives, run.texts, duplicate_shares)
+    flags = raise_flags(positives, run.texts, duplicates)
 
     on_progress("coherence", 0.4)
-    weights = weights_of(statistics, invalid)
-    text = text_coherence(positives, weights, terms, execution)
     rows = None if run.originals is None else unit_rows(run.originals, run.invalid_texts, execution)
-    activation = None if rows is None else activation_coherence(run.features, positives, weights, rows, execution)
-    scores = coherence_score(activation, text)
+    texts = CorpusTexts(run.texts, terms, duplicates, rows)
+    coherence = measure_coherence(texts, positives, statistics, flags.length_driven, execution)
 
     on_progress("top texts", 0.65)
     likeness = None if rows is None else compare_top_texts(top, rows, execution)
@@ -144,9 +141,7 @@ def _measure(
         invalid=invalid,
         statistics=statistics,
         top=top,
-        scores=scores,
-        activation=activation,
-        text=text,
+        coherence=coherence,
         keywords=keywords,
         predictiveness=predictiveness,
         labels=labels,

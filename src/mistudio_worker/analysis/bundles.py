@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mistudio_worker.analysis.content_order import shuffled
 from mistudio_worker.analysis.execution import Execution, map_tiles, spans
 from mistudio_worker.analysis.kernels.bundle_choice import choose_active, choose_silent
 from mistudio_worker.analysis.likeness_to_top import ActivationLikeness, TextLikeness
@@ -80,8 +80,7 @@ def build_explainer(reports: Sequence[FeatureReport], measures: Measures, execut
 
 def _candidates(measures: Measures, device: str) -> _Candidates:
     """Shuffle the texts by their content, so that a sample does not follow the order of the rows."""
-    marks = [zlib.crc32(text.encode("utf-8", "surrogatepass")) for text in measures.texts]
-    order = np.argsort(np.array(marks, dtype=np.int64), kind="stable")
+    order = shuffled(measures.texts)
     place = np.empty_like(order)
     place[order] = np.arange(order.size)
     rows = measures.rows

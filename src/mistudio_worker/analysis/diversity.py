@@ -9,19 +9,21 @@ import numpy as np
 import torch
 
 from mistudio_worker.analysis.execution import Execution, map_tiles, spans
-from mistudio_worker.analysis.unit_rows import COLUMN_TILE, UnitRows
+from mistudio_worker.analysis.grams import activation_grams
+from mistudio_worker.analysis.unit_rows import COLUMN_TILE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mistudio_worker.analysis.top_examples import TopExamples
+    from mistudio_worker.analysis.unit_rows import UnitRows
 
 FEATURE_TILE = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """Of the top texts, by mean-centred unit rows of the original activations.
+    """Of the top texts, by standardised unit rows of the original activations.
 
     Attributes:
         vendi: [F] Vendi score, 1 to the number of top texts with a direction; NaN below 2 of them.
@@ -49,7 +51,7 @@ def compare_top_texts(top: TopExamples, rows: UnitRows, execution: Execution) ->
     def work(tile: tuple[int, int]) -> None:
         first, last = tile
         members = _members(top, tile, width)
-        grams = _grams(members, rows, execution.device)
+        grams = activation_grams(members, rows, execution.device)
         usable = (members >= 0) & rows.usable[np.maximum(members, 0)]
         vendi[first:last] = _vendi(grams, usable.sum(axis=1))
         others = usable.sum(axis=1)[:, None] - 1
@@ -69,21 +71,6 @@ def _members(top: TopExamples, tile: tuple[int, int], width: int) -> NDArray[np.
     members = np.full((last - first, width), -1, dtype=np.int64)
     members[np.arange(width) < counts[:, None]] = top.texts[top.offsets[first] : top.offsets[last]]
     return members
-
-
-def _grams(members: NDArray[np.int64], rows: UnitRows, device: str) -> NDArray[np.float64]:
-    """Cosines between a feature's top texts, [f, k, k]; zero where there is no text or direction."""
-    texts, places = np.unique(members, return_inverse=True)
-    silent = int(texts.size > 0 and texts[0] < 0)
-    total = torch.zeros((*members.shape, members.shape[1]), dtype=torch.float64, device=device)
-    index = torch.from_numpy(places.reshape(members.shape))
-    for column in spans(rows.blocks.shape[1], COLUMN_TILE):
-        unit = rows.gather(texts[silent:], column)
-        padded = torch.cat([unit.new_zeros((silent, unit.shape[1])), unit]).to(device)
-        chosen = padded[index.to(device)]
-        total += chosen @ chosen.transpose(1, 2)  # float32 within a tile of columns, float64 over them
-    grams: NDArray[np.float64] = total.cpu().numpy()
-    return grams
 
 
 def _vendi(grams: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:

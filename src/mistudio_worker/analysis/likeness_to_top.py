@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from mistudio_worker.analysis.coherence import KEPT_TERMS
 from mistudio_worker.analysis.execution import spans
-from mistudio_worker.analysis.kernels.coherence import tfidf_rows
+from mistudio_worker.analysis.text_rows import text_rows
 from mistudio_worker.analysis.unit_rows import COLUMN_TILE, UnitRows
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ActivationLikeness:
-    """By the mean-centred original activations.
+    """By the standardised original activations.
 
     Attributes:
         rows: of the run.
@@ -68,8 +67,8 @@ class TextLikeness:
     @classmethod
     def of(cls, terms: TermTable) -> TextLikeness:
         """Weigh the terms as the coherence in text space does."""
-        offsets, ids, values = tfidf_rows(terms.offsets, terms.ids, terms.document_frequency, KEPT_TERMS)
-        return cls(sparse.csr_array((values, ids, offsets), shape=(offsets.size - 1, len(terms.terms))))
+        rows = text_rows(terms)
+        return cls(sparse.csr_array((rows.values, rows.ids, rows.offsets), shape=(rows.usable.size, rows.vocabulary)))
 
     def to_centroids(self, top: NDArray[np.int64], pool: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return [P, m] products as `ActivationLikeness` does; 0 where no term is common."""

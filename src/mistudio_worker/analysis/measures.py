@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mistudio_worker.analysis.coherence import SpaceCoherence
+    from mistudio_worker.analysis.coherence_table import CoherenceTable
     from mistudio_worker.analysis.complexity import FeatureComplexity
     from mistudio_worker.analysis.dictionary import Dictionary
     from mistudio_worker.analysis.diversity import Likeness
@@ -41,9 +41,7 @@ class Measures:
         invalid: [F] features that were not analysed.
         statistics: of the activations.
         top: strongest texts.
-        scores: [F] coherence_score; NaN where not defined.
-        activation: None without original activations.
-        text: coherence over the words.
+        coherence: scores and what they are made of.
         keywords: one tuple a feature.
         predictiveness: of the words of half of the top texts for the other half.
         labels: one record a feature.
@@ -64,9 +62,7 @@ class Measures:
     invalid: NDArray[np.bool_]
     statistics: StatisticsTable
     top: TopExamples
-    scores: NDArray[np.float64]
-    activation: SpaceCoherence | None
-    text: SpaceCoherence
+    coherence: CoherenceTable
     keywords: Sequence[tuple[KeywordStatistic, ...]]
     predictiveness: KeywordChecks
     labels: Sequence[FeatureLabels]

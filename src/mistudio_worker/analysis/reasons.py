@@ -12,15 +12,18 @@ from mistudio_worker.analysis.tiers import MIN_POSITIVES
 if TYPE_CHECKING:
     from mistudio_worker.analysis.coherence import SpaceCoherence
     from mistudio_worker.analysis.measures import Measures
+    from mistudio_worker.analysis.unity import Unity
     from mistudio_worker.domain.feature_report import Geometry
 
 INVALID = "the feature's column holds NaN, infinite or negative cells and was not analysed"
 DEAD = "no text activates the feature"
-FEW = f"fewer than {MIN_POSITIVES} texts activate the feature"
+FEW = f"fewer than {MIN_POSITIVES} texts that do not repeat each other activate the feature"
 CONSTANT = "the activation is the same for every text"
 NO_ORIGINALS = "the run has no usable original activations"
 NO_AUTOENCODER = "the run has no usable autoencoder weights"
 NO_PAIRS = "fewer than 2 of its texts carry weight in this space"
+NO_HALVES = "fewer than 4 of its texts carry weight and can be compared"
+NO_NULL = "too few texts, or too few pairs of them decide, for the distribution under chance to be known"
 FEW_TOP_TEXTS = "fewer than 2 top texts"
 ALONE = "no other feature fires on any of its texts"
 FEW_DISTINCT = "fewer than 4 distinct top texts have a direction in the original activations"
@@ -38,15 +41,14 @@ def why_undefined(measures: Measures, feature: int, geometry: Geometry | None) -
     reasons |= _statistics(measures, feature)
     if (complexity := measures.complexity[feature].reason) is not None:
         reasons["complexity_score"] = complexity
-    positives = int(measures.statistics.positives[feature])
-    if positives == 0:
+    if measures.statistics.positives[feature] == 0:
         return reasons | _everything(DEAD)
     reasons |= _diversity(measures, feature) | _similarity(measures, feature)
     reasons |= measures.predictiveness.why_undefined(feature)
     if measures.dictionary.coactivation.ids[feature, 0] < 0:
         reasons["coactive"] = ALONE
     reasons |= _reconstruction(measures, feature) | _separability(measures, feature)
-    if positives < MIN_POSITIVES:
+    if measures.coherence.distinct_texts[feature] < MIN_POSITIVES:
         return reasons | _coherence(FEW)
     return reasons | _spaces(measures, feature)
 
@@ -65,7 +67,15 @@ def _everything(reason: str) -> dict[str, str]:
 
 
 def _coherence(reason: str) -> dict[str, str]:
-    return dict.fromkeys(("coherence_score", "coherence.activation_space", "coherence.text_space"), reason)
+    return _score(reason) | _space("activation", reason) | _space("text", reason)
+
+
+def _score(reason: str) -> dict[str, str]:
+    return dict.fromkeys(("coherence_score", "coherence.score_low", "coherence.score_high"), reason)
+
+
+def _space(name: str, reason: str) -> dict[str, str]:
+    return dict.fromkeys((f"coherence.{name}_{figure}" for figure in ("space", "percentile", "unity")), reason)
 
 
 def _statistics(measures: Measures, feature: int) -> dict[str, str]:
@@ -82,21 +92,27 @@ def _statistics(measures: Measures, feature: int) -> dict[str, str]:
 
 
 def _spaces(measures: Measures, feature: int) -> dict[str, str]:
-    constant = measures.statistics.high[feature] <= measures.statistics.low[feature]
-    reasons = {}
-    if measures.activation is None:
-        reasons["coherence.activation_space"] = NO_ORIGINALS
-    elif np.isnan(measures.activation.score[feature]):
-        reasons["coherence.activation_space"] = CONSTANT if constant else _why(measures.activation)
-    if np.isnan(measures.text.score[feature]):
-        reasons["coherence.text_space"] = CONSTANT if constant else _why(measures.text)
-    if np.isnan(measures.scores[feature]):
-        reasons["coherence_score"] = CONSTANT if constant else "neither space defines it"
-    return reasons
+    table = measures.coherence
+    if measures.statistics.high[feature] <= measures.statistics.low[feature]:
+        return _coherence(CONSTANT) | ({} if table.activation else _space("activation", NO_ORIGINALS))
+    reasons = _undefined("text", table.text, table.text_unity, feature)
+    if table.activation is None or table.activation_unity is None:
+        reasons |= _space("activation", NO_ORIGINALS)
+    else:
+        reasons |= _undefined("activation", table.activation, table.activation_unity, feature)
+    return reasons | (_score(NO_HALVES) if np.isnan(table.scores.score[feature]) else {})
 
 
-def _why(space: SpaceCoherence) -> str:
-    return "fewer than 2 texts of the run have a vector in this space" if np.isnan(space.baseline) else NO_PAIRS
+def _undefined(name: str, space: SpaceCoherence, unity: Unity, feature: int) -> dict[str, str]:
+    """Return a reason for each figure of a space that is not defined."""
+    if np.isnan(space.baseline):
+        return _space(name, "fewer than 2 texts of the run have a vector in this space")
+    figures = {
+        "space": (space.score, NO_PAIRS),
+        "percentile": (space.percentile, NO_NULL),
+        "unity": (unity.value, NO_HALVES),
+    }
+    return {f"coherence.{name}_{key}": why for key, (column, why) in figures.items() if np.isnan(column[feature])}
 
 
 def _similarity(measures: Measures, feature: int) -> dict[str, str]:

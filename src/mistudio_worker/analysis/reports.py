@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mistudio_worker.analysis.coactivation import coactive_records
+from mistudio_worker.analysis.coherence_table import coherence_record
 from mistudio_worker.analysis.contexts import context_window
 from mistudio_worker.analysis.geometry import duplicate_flag, geometry_record
 from mistudio_worker.analysis.outliers import outlier_records
@@ -23,21 +24,21 @@ if TYPE_CHECKING:
 
 def report_feature(measures: Measures, feature: int) -> FeatureReport:
     """Return everything known about one feature, with a reason for whatever is not defined."""
-    positives = int(measures.statistics.positives[feature])
+    distinct = int(measures.coherence.distinct_texts[feature])
     invalid = bool(measures.invalid[feature])
-    enough = positives >= MIN_POSITIVES and not invalid
-    score = float(np.nan_to_num(measures.scores[feature])) if enough else 0.0
+    enough = distinct >= MIN_POSITIVES and not invalid
+    score = float(np.nan_to_num(measures.coherence.scores.score[feature])) if enough else 0.0
     labels, keywords = measures.labels[feature], measures.keywords[feature]
     geometry = None if measures.dictionary.geometry is None else geometry_record(measures.dictionary.geometry, feature)
     duplicates = {} if measures.dictionary.geometry is None else duplicate_flag(measures.dictionary.geometry, feature)
     report = FeatureReport(
         feature_id=feature,
         coherence_score=score,
-        quality_tier=quality_tier(score, positives, invalid=invalid),
+        quality_tier=quality_tier(score, distinct, invalid=invalid),
         quality_level=quality_level(score),
         pattern_category=labels.primary,
         activation_statistics=None if invalid else statistics_record(measures.statistics, feature),
-        coherence=_coherence(measures, feature) if enough else Coherence(None, None, None, None),
+        coherence=coherence_record(measures.coherence, feature) if enough else Coherence(None, None, None, None),
         diversity=_diversity(measures, feature),
         flags=flags_of(measures.flags, feature) | duplicates,
         secondary_categories=labels.secondary,
@@ -57,16 +58,6 @@ def report_feature(measures: Measures, feature: int) -> FeatureReport:
         reasons=why_undefined(measures, feature, geometry),
     )
     return replace(report, priority_score=priority_score(report))
-
-
-def _coherence(measures: Measures, feature: int) -> Coherence:
-    activation, text = measures.activation, measures.text
-    return Coherence(
-        activation_space=None if activation is None else number_or_none(activation.score[feature]),
-        activation_baseline=None if activation is None else number_or_none(activation.baseline),
-        text_space=number_or_none(text.score[feature]),
-        text_baseline=number_or_none(text.baseline),
-    )
 
 
 def _separability(measures: Measures, feature: int) -> float | None:

@@ -7,36 +7,40 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mistudio_worker.analysis.duplicates import near_duplicate_shares
 from mistudio_worker.analysis.kernels.per_feature import length_correlations, log_shape, mid_ranks
+from mistudio_worker.analysis.ranking import rank_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from mistudio_worker.analysis.duplicates import DuplicateGroups
     from mistudio_worker.analysis.positives import Positives
     from mistudio_worker.domain.feature_report import QualityLevel, QualityTier
 
 MIN_POSITIVES = 5
 DENSE_FROM = 0.5
 DUPLICATES_FROM = 0.5
+STRONGEST_TEXTS = 20
 LENGTH_CORRELATION_FROM = 0.5
 MIN_POSITIVES_FOR_LENGTH = 20
 BIMODALITY_FROM = 0.6
 MIN_POSITIVES_FOR_SHAPE = 50
 
 
-def quality_tier(score: float, positives: int, *, invalid: bool) -> QualityTier:
-    """Return the tier: invalid, dead, insufficient (below 5 positives), else by coherence_score.
+def quality_tier(score: float, distinct_texts: int, *, invalid: bool) -> QualityTier:
+    """Return the tier: invalid, dead, insufficient (fires on fewer than 5 distinct texts), else by coherence_score.
 
     >>> quality_tier(0.6, 12, invalid=False)
     'good'
     """
     if invalid:
         return "invalid"
-    if positives == 0:
+    if distinct_texts == 0:
         return "dead"
-    if positives < MIN_POSITIVES:
+    if distinct_texts < MIN_POSITIVES:
         return "insufficient"
     if score >= 0.8:
         return "excellent"
@@ -62,11 +66,11 @@ class FlagTable:
     bimodal: NDArray[np.float64]
 
 
-def raise_flags(positives: Positives, texts: Sequence[str], duplicate_shares: NDArray[np.float64]) -> FlagTable:
-    """Return findings beside the score, none of which lowers it.
+def raise_flags(positives: Positives, texts: Sequence[str], duplicates: DuplicateGroups) -> FlagTable:
+    """Return findings beside the score. Only the second and third bear on it, since they would fake coherence.
 
     - dense: density, where it is at least 0.5.
-    - duplicate_driven: share of near-duplicate top texts, where it is at least 0.5.
+    - duplicate_driven: share of the 20 strongest texts that nearly repeat a stronger one, where it is at least 0.5.
     - length_driven: Spearman correlation of activation and characters of the text, the weaker of that
       over the positives and that over all texts, where both are at least 0.5 in size with the same
       sign; from 20 positives.
@@ -77,10 +81,11 @@ def raise_flags(positives: Positives, texts: Sequence[str], duplicate_shares: ND
     counts = positives.counts
     density = counts / positives.rows
     length = np.where(counts >= MIN_POSITIVES_FOR_LENGTH, _length_figure(positives, texts), np.nan)
+    repeats = near_duplicate_shares(duplicates, rank_texts(positives, STRONGEST_TEXTS))
     bimodality = np.where(counts >= MIN_POSITIVES_FOR_SHAPE, _bimodality(positives), np.nan)
     return FlagTable(
         dense=np.where(density >= DENSE_FROM, density, np.nan),
-        duplicate_driven=np.where(duplicate_shares >= DUPLICATES_FROM, duplicate_shares, np.nan),
+        duplicate_driven=np.where(repeats >= DUPLICATES_FROM, repeats, np.nan),
         length_driven=np.where(np.abs(length) >= LENGTH_CORRELATION_FROM, length, np.nan),
         bimodal=np.where(bimodality >= BIMODALITY_FROM, bimodality, np.nan),
     )

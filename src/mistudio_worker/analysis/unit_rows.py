@@ -1,4 +1,4 @@
-"""The original activations as mean-centred unit rows, tile by tile, never copied whole."""
+"""The original activations as standardised unit rows, tile by tile, never copied whole."""
 
 from __future__ import annotations
 
@@ -20,30 +20,33 @@ if TYPE_CHECKING:
 ROW_TILE = 2048
 COLUMN_TILE = 256
 TILE_BYTES = 3 * ROW_TILE * COLUMN_TILE * 8
-SAMPLE_ROWS = 256
-_ZERO_NORM = 1e-6
+_ZERO_LENGTH = 1e-6
+_ZERO_SPREAD = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class UnitRows:
-    """p_i = (e_i - mean) / |e_i - mean|; hidden states share a direction that would fake similarity.
+    """p_i = z_i / |z_i|, z = (e - mean) / standard deviation, dimension by dimension.
+
+    Hidden states share a direction that would fake similarity, so the mean is taken off. A few rogue dimensions
+    with a hundredfold spread would decide every cosine alone, so each dimension counts alike (Timkey & van
+    Schijndel 2021, arXiv 2109.04404).
 
     Attributes:
         blocks: [n, d] the originals.
         mean: [d] float64, over the usable texts.
+        scale: [d] float64, 1 / standard deviation (ddof 0) over them; 0 for a dimension that does not vary, that
+            is by less than 1e-6 of its size.
         norms: [n] float64, |e_i|; 0 for a text with NaN or infinite cells.
-        inverse: [n] float64, 1 / |e_i - mean|; 0 for a text without a direction: not finite, or equal
-            to the mean up to 1e-6 of its norm. Such a text takes no part in measures over this space.
-        baseline: mean cosine over all pairs of usable texts; NaN below 2 of them.
-        spread: standard deviation of the cosine of a pair, over up to 256 evenly spread texts.
+        inverse: [n] float64, 1 / |z_i|; 0 for a text without a direction: not finite, or equal to the mean up
+            to |z| = 1e-6. Such a text takes no part in measures over this space.
     """
 
     blocks: ActivationBlocks
     mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
     norms: NDArray[np.float64]
     inverse: NDArray[np.float64]
-    baseline: float
-    spread: float
 
     @property
     def usable(self) -> NDArray[np.bool_]:
@@ -53,7 +56,7 @@ class UnitRows:
     def tile(self, row: tuple[int, int], column: tuple[int, int], device: str) -> torch.Tensor:
         """Return unit rows [r, c] as float32; rows without a direction are zero."""
         cells = self.blocks.rows(*row)[:, column[0] : column[1]].to(torch.float32, copy=True)
-        return _unit(cells, self.mean[column[0] : column[1]], self.inverse[row[0] : row[1]]).to(device)
+        return self._unit(cells, column, self.inverse[row[0] : row[1]]).to(device)
 
     def gather(self, texts: NDArray[np.int64], column: tuple[int, int]) -> torch.Tensor:
         """Return some unit rows [m, c] as float32 on the CPU; `texts` ascending."""
@@ -66,47 +69,60 @@ class UnitRows:
             cells = self.blocks.rows(*row)[torch.from_numpy(chosen - row[0]), column[0] : column[1]].to(
                 torch.float32, copy=True
             )
-            out[first:last] = _unit(cells, self.mean[column[0] : column[1]], self.inverse[chosen])
+            out[first:last] = self._unit(cells, column, self.inverse[chosen])
         return out
+
+    def _unit(self, cells: torch.Tensor, column: tuple[int, int], inverse: NDArray[np.float64]) -> torch.Tensor:
+        """Standardise rows in place; a product with 0 would keep a NaN, so rows without a direction are set to 0."""
+        mean, scale = (torch.from_numpy(part[column[0] : column[1]]).float() for part in (self.mean, self.scale))
+        cells.sub_(mean).mul_(scale).mul_(torch.from_numpy(inverse).float()[:, None])
+        if not inverse.all():
+            cells[torch.from_numpy(inverse == 0.0)] = 0.0
+        return cells
 
 
 def unit_rows(blocks: ActivationBlocks, invalid_texts: Sequence[int], execution: Execution) -> UnitRows:
-    """Measure mean and norms of the originals, column tile by column tile."""
+    """Measure means, spreads and norms of the originals, column tile by column tile."""
     rows, columns = blocks.shape
     bad = np.zeros(rows, dtype=np.bool_)
     bad[list(invalid_texts)] = True
-    mean, squares, centred = np.empty(columns), np.zeros(rows), np.zeros(rows)
+    mean, scale, squares, lengths = np.empty(columns), np.empty(columns), np.zeros(rows), np.zeros(rows)
     tiles = spans(columns, COLUMN_TILE)
     work_bytes = TILE_BYTES + 2 * rows * 8
     parts = map_tiles(lambda c: _measure(blocks, c, bad), tiles, execution, tile_bytes=work_bytes)
-    for column, (tile_mean, tile_squares, tile_centred) in zip(tiles, parts, strict=True):
-        mean[column[0] : column[1]] = tile_mean
+    for column, (tile_mean, tile_scale, tile_squares, tile_lengths) in zip(tiles, parts, strict=True):
+        mean[column[0] : column[1]], scale[column[0] : column[1]] = tile_mean, tile_scale
         squares += tile_squares
-        centred += tile_centred
-    norms, lengths = np.sqrt(squares), np.sqrt(centred)
-    has_direction = lengths > _ZERO_NORM * norms
-    inverse = np.where(has_direction, 1.0 / np.where(has_direction, lengths, 1.0), 0.0)
-    found = UnitRows(blocks, mean, norms, inverse, float("nan"), 0.0)
-    baseline, spread = _pair_cosines(found, execution)
-    return UnitRows(blocks, mean, norms, inverse, baseline, spread)
+        lengths += tile_lengths
+    length = np.sqrt(lengths)
+    has_direction = length > _ZERO_LENGTH
+    inverse = np.where(has_direction, 1.0 / np.where(has_direction, length, 1.0), 0.0)
+    return UnitRows(blocks, mean, scale, np.sqrt(squares), inverse)
 
 
 def _measure(
     blocks: ActivationBlocks, column: tuple[int, int], bad: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and scale of the columns of one tile, |e|^2 and |z|^2 of the rows over them."""
     rows = blocks.shape[0]
     usable = np.where(bad, 0.0, 1.0)
-    total = torch.zeros(column[1] - column[0], dtype=torch.float64)
-    squares, centred = np.zeros(rows), np.zeros(rows)
+    count = max(usable.sum(), 1.0)
+    total, total_square = torch.zeros((2, column[1] - column[0]), dtype=torch.float64)
+    squares, lengths = np.zeros(rows), np.zeros(rows)
     for row in spans(rows, ROW_TILE):
         cells = _cells(blocks, row, column, bad)
         total += cells.sum(dim=0)
-        squares[row[0] : row[1]] = cells.square().sum(dim=1).numpy()
-    mean = (total / max(usable.sum(), 1.0)).numpy()
+        square = cells.square_()
+        total_square += square.sum(dim=0)
+        squares[row[0] : row[1]] = square.sum(dim=1).numpy()
+    mean, mean_square = (total / count).numpy(), (total_square / count).numpy()
+    variance = mean_square - mean * mean
+    varies = variance > _ZERO_SPREAD**2 * mean_square
+    scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, variance, 1.0)), 0.0)
     for row in spans(rows, ROW_TILE):
-        cells = _cells(blocks, row, column, bad) - torch.from_numpy(mean)
-        centred[row[0] : row[1]] = cells.square().sum(dim=1).numpy() * usable[row[0] : row[1]]
-    return mean, squares, centred
+        cells = _cells(blocks, row, column, bad).sub_(torch.from_numpy(mean)).mul_(torch.from_numpy(scale))
+        lengths[row[0] : row[1]] = cells.square_().sum(dim=1).numpy() * usable[row[0] : row[1]]
+    return mean, scale, squares, lengths
 
 
 def _cells(
@@ -115,36 +131,3 @@ def _cells(
     cells = blocks.rows(*row)[:, column[0] : column[1]].to(torch.float64, copy=True)
     cells[torch.from_numpy(bad[row[0] : row[1]])] = 0.0
     return cells
-
-
-def _unit(cells: torch.Tensor, mean: NDArray[np.float64], inverse: NDArray[np.float64]) -> torch.Tensor:
-    """Centre and scale rows in place; a product with 0 would keep a NaN, so such rows are set to 0."""
-    centre, scale = torch.from_numpy(mean).to(cells.dtype), torch.from_numpy(inverse).to(cells.dtype)
-    cells.sub_(centre).mul_(scale[:, None])
-    if not inverse.all():
-        cells[torch.from_numpy(inverse == 0.0)] = 0.0
-    return cells
-
-
-def _pair_cosines(found: UnitRows, execution: Execution) -> tuple[float, float]:
-    """Mean cosine of all pairs, (|sum p|^2 - m) / (m^2 - m), and the spread over a sample of pairs."""
-    usable = np.flatnonzero(found.usable)
-    m = usable.size
-    if m < 2:
-        return float("nan"), 0.0
-    sample = usable[np.unique(np.linspace(0, m - 1, min(m, SAMPLE_ROWS)).astype(np.int64))]
-
-    def work(column: tuple[int, int]) -> tuple[float, torch.Tensor]:
-        total = torch.zeros(column[1] - column[0], dtype=torch.float64)
-        for row in spans(found.blocks.shape[0], ROW_TILE):
-            total += found.tile(row, column, "cpu").sum(dim=0, dtype=torch.float64)
-        rows = found.gather(sample, column).double()
-        return float(total.square().sum()), rows @ rows.T
-
-    square, gram = 0.0, torch.zeros((sample.size, sample.size), dtype=torch.float64)
-    tiles = spans(found.blocks.shape[1], COLUMN_TILE)
-    for part_square, part_gram in map_tiles(work, tiles, execution, tile_bytes=TILE_BYTES + gram.nbytes):
-        square += part_square
-        gram += part_gram
-    cosines = gram.numpy()[np.triu_indices(sample.size, 1)]
-    return (square - m) / (m * m - m), float(cosines.std())

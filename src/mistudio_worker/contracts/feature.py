@@ -48,7 +48,7 @@ class ActivationStatisticsV1(WireModel):
 class CoherenceV1(WireModel):
     """How alike the texts of a feature are, by space; null where not defined."""
 
-    activation_space: Cosine | None = Field(description="over mean-centred original activations, weighted")
+    activation_space: Cosine | None = Field(description="over standardised original activations, weighted")
     activation_baseline: Cosine | None = Field(description="the same over all pairs of texts, equal weights")
     text_space: Share | None = Field(description="over TF-IDF rows, weighted")
     text_baseline: Share | None = Field(description="the same over all pairs of texts, equal weights")
@@ -58,6 +58,10 @@ class CoherenceV1(WireModel):
     text_percentile: Share | None = Field(description="the same of text_space")
     score_low: Share | None = Field(description="lower end of the 95 % interval of coherence_score")
     score_high: Share | None = Field(description="upper end")
+    activation_unity: Cosine | None = Field(
+        description="likeness across the best cut of the texts / inside its halves; 0: the halves share nothing"
+    )
+    text_unity: Cosine | None = Field(description="the same over TF-IDF rows")
 
 
 class HeldOutV1(WireModel):
@@ -149,7 +153,9 @@ class FeatureV1(WireModel):
 
     feature_id: Count = Field(description="column of the activations, 0 to F-1")
     coherence_score: Share = Field(description="higher is better; 0 where not defined, see reasons")
-    quality_tier: Tier = Field(description="by coherence_score: 0.8, 0.6, 0.4; insufficient: fewer than 5 positives")
+    quality_tier: Tier = Field(
+        description="by coherence_score: 0.8, 0.6, 0.4; insufficient: fewer than 5 distinct texts"
+    )
     quality_level: Level = Field(description="high from 0.7, medium from 0.4")
     pattern_category: str = Field(description='primary category, or "unknown"')
     activation_statistics: ActivationStatisticsV1 | None = Field(description="null for an invalid feature")

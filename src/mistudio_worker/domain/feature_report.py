@@ -76,7 +76,7 @@ class Coherence:
     """How alike the texts of a feature are, by space; None where not defined (see `reasons`).
 
     Attributes:
-        activation_space: MonoSemanticity over mean-centred original activations, -1 to 1.
+        activation_space: MonoSemanticity over standardised original activations, -1 to 1; near-duplicates count once.
         activation_baseline: the same with equal weights, over all pairs of texts.
         text_space: MonoSemanticity over TF-IDF rows, 0 to 1.
         text_baseline: the same with equal weights, over all pairs of texts.
@@ -85,6 +85,9 @@ class Coherence:
         text_percentile: the same of `text_space`.
         score_low: lower end of the 95 % interval of `coherence_score`, 0 to 1.
         score_high: upper end.
+        activation_unity: likeness across the cut that parts the feature's texts best / likeness inside its halves, -1
+            to 1, over the original activations: 1 is one concept, 0 two halves that have nothing in common.
+        text_unity: the same over the TF-IDF rows.
     """
 
     activation_space: float | None
@@ -95,6 +98,8 @@ class Coherence:
     text_percentile: float | None = None
     score_low: float | None = None
     score_high: float | None = None
+    activation_unity: float | None = None
+    text_unity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +268,7 @@ class FeatureReport:
     Attributes:
         feature_id: column, 0 to F-1.
         coherence_score: 0 to 1, higher is better; 0 where not defined, with a reason.
-        quality_tier: dead, insufficient (fewer than 5 positives), invalid, else by coherence_score:
+        quality_tier: dead, insufficient (fires on fewer than 5 distinct texts), invalid, else by coherence_score:
             excellent >= 0.8, good >= 0.6, fair >= 0.4, poor.
         quality_level: high >= 0.7, medium >= 0.4, low.
         flags: finding -> its figure, for example {"dense": 0.63}.

@@ -140,6 +140,8 @@ def _evidence(feature: FeatureReport) -> dict[str, Cell]:
         "held_out_keyword": held_out.keyword,
         "held_out_keyword_auroc": held_out.keyword_auroc,
         "reconstruction_error": feature.reconstruction_error,
+        "activation_unity": coherence.activation_unity,
+        "text_unity": coherence.text_unity,
     }
 
 

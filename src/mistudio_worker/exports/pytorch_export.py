@@ -107,7 +107,14 @@ def _tensors(result: FindResult) -> dict[str, torch.Tensor]:
         "held_out_keyword_auroc": [f.held_out.keyword_auroc for f in result.features],
         "reconstruction_error": [f.reconstruction_error for f in result.features],
     }
-    for name in ("score_low", "score_high", "activation_percentile", "text_percentile"):
+    for name in (
+        "score_low",
+        "score_high",
+        "activation_percentile",
+        "text_percentile",
+        "activation_unity",
+        "text_unity",
+    ):
         columns[name] = [getattr(f.coherence, name) for f in result.features]
     for name in ("mean", "std", "max", "frequency", "density", "log10_density", "effective_count"):
         columns[name] = [_of(f.activation_statistics, name) for f in result.features]

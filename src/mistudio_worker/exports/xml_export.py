@@ -225,7 +225,13 @@ def _evidence(element: etree._Element, feature: FeatureReport) -> None:
     )
     if held_out.keyword is not None:
         _add(element, "heldOutKeyword", held_out.keyword)
-    _add_figures(element, heldOutKeywordAuroc=held_out.keyword_auroc, reconstructionError=feature.reconstruction_error)
+    _add_figures(
+        element,
+        heldOutKeywordAuroc=held_out.keyword_auroc,
+        reconstructionError=feature.reconstruction_error,
+        activationUnity=coherence.activation_unity,
+        textUnity=coherence.text_unity,
+    )
     coactive = etree.SubElement(element, "coactiveFeatures")
     for other in feature.coactive:
         correlation = {} if other.correlation is None else {"correlation": number_text(other.correlation)}

@@ -40,7 +40,8 @@ def planted(n: int = 900, seed: int = 8) -> tuple[np.ndarray, np.ndarray]:
 
 def by_definition(cells: np.ndarray, originals: np.ndarray, top_k: int) -> list[float]:
     """AUROC pair by pair, over all silent texts."""
-    unit = originals.astype(np.float32).astype(np.float64) - originals.astype(np.float32).mean(axis=0, dtype=np.float64)
+    exact = originals.astype(np.float32).astype(np.float64)
+    unit = (exact - exact.mean(axis=0)) / exact.std(axis=0)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     found = []
     for column in cells.T:

@@ -7,16 +7,18 @@ import pytest
 from scipy.stats import spearmanr
 from support.memory_runs import blocks
 
+from mistudio_worker.analysis.duplicates import DuplicateGroups
 from mistudio_worker.analysis.execution import Execution
 from mistudio_worker.analysis.positives import gather
 from mistudio_worker.analysis.tiers import flags_of, quality_level, quality_tier, raise_flags
 
 
-def flags_of_column(column: object, texts: list[str] | None = None, duplicates: float = 0.0) -> dict[str, float]:
-    """Flags of one feature."""
+def flags_of_column(column: object, texts: list[str] | None = None, group: list[int] | None = None) -> dict[str, float]:
+    """Flags of one feature; `group` names near-duplicates, none by default."""
     cells = np.asarray(column, dtype=np.float64)[:, None]
     found, _ = gather(blocks(cells), (), Execution())
-    return flags_of(raise_flags(found, texts or ["x"] * len(cells), np.array([duplicates])), 0)
+    groups = DuplicateGroups(np.arange(len(cells)) if group is None else np.array(group))
+    return flags_of(raise_flags(found, texts or ["x"] * len(cells), groups), 0)
 
 
 @pytest.mark.parametrize(
@@ -46,10 +48,19 @@ def test_what_comes_before_the_score() -> None:
     assert quality_tier(0.9, 4, invalid=False) == "insufficient"
 
 
-def test_dense_and_duplicates_carry_their_figure() -> None:
-    """Half of the texts, half of the top texts."""
-    assert flags_of_column([1, 2, 0, 0], duplicates=0.5) == {"dense": 0.5, "duplicate_driven": 0.5}
-    assert flags_of_column([1, 0, 0, 0], duplicates=0.49) == {}
+def test_dense_carries_its_figure() -> None:
+    """Half of the texts."""
+    assert flags_of_column([1, 2, 0, 0]) == {"dense": 0.5}
+    assert flags_of_column([1, 0, 0, 0]) == {}
+
+
+def test_duplicate_driven_looks_at_the_twenty_strongest() -> None:
+    """Ten repeats of 20 are half; what is weaker than those does not count."""
+    column = [*range(40, 10, -1), *[0] * 70]
+    copies = [0] * 11 + list(range(11, 100))
+    assert flags_of_column(column, group=copies) == {"duplicate_driven": 0.5}
+    assert flags_of_column(column, group=[0] * 10 + list(range(10, 100))) == {}
+    assert flags_of_column(column, group=list(range(20)) + [20] * 80) == {}
 
 
 def test_length_driven_needs_positives_and_corpus() -> None:
@@ -83,7 +94,7 @@ def test_two_groups_of_strengths_are_bimodal() -> None:
 @pytest.mark.parametrize("column", [[0.0], [2.0], [0.0] * 60, [2.0] * 60])
 def test_what_cannot_be_judged_raises_no_flag(column: list[float]) -> None:
     """One text, a dead and a constant feature, texts of one length: at most `dense`, never a NaN."""
-    flags = flags_of_column(column, ["x"] * len(column), duplicates=float("nan"))
+    flags = flags_of_column(column, ["x"] * len(column))
     assert flags == ({"dense": 1.0} if column[0] else {})
 
 

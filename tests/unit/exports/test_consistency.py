@@ -72,7 +72,14 @@ def test_csv_figures_equal_json(written: dict[str, Path], document: dict[str, An
 def evidence(feature: dict[str, Any]) -> dict[str, float | None]:
     """The figures that came with schema version 1.1, under the names of CSV and XML."""
     coherence, held_out = feature["coherence"], feature["held_out"]
-    intervals = ("score_low", "score_high", "activation_percentile", "text_percentile")
+    intervals = (
+        "score_low",
+        "score_high",
+        "activation_percentile",
+        "text_percentile",
+        "activation_unity",
+        "text_unity",
+    )
     return {
         "priority_score": feature["priority_score"],
         **{name: coherence[name] for name in intervals},
@@ -104,9 +111,10 @@ def test_csv_columns_of_1_1_come_last(written: dict[str, Path]) -> None:
     """A reader that counts columns finds those of 1.0 where they were."""
     with written["csv"].open(encoding="utf-8", newline="") as stream:
         header = next(csv.reader(stream))
-    assert header[-10:] == [
+    assert header[-12:] == [
         "reasons", "priority_score", "score_low", "score_high", "activation_percentile", "text_percentile",
         "separability", "held_out_keyword", "held_out_keyword_auroc", "reconstruction_error",
+        "activation_unity", "text_unity",
     ]  # fmt: skip
 
 

@@ -61,11 +61,10 @@ def _alike(table: tuple[NDArray[np.int64], NDArray[np.int32]], first: int, secon
 @njit(cache=True, nogil=True)
 def _rarest(ids: NDArray[np.int32], rarity: NDArray[np.int32], count: int) -> NDArray[np.int32]:
     """The places in `rarity` of the `count` rarest of some terms, rarest first."""
-    places = np.empty(ids.size, dtype=np.int32)
+    places = np.empty(ids.size)
     for i in range(ids.size):
         places[i] = rarity[ids[i]]
-    places.sort()
-    return places[:count]
+    return rarity[ids[np.argsort(places, kind="mergesort")[:count]]]  # a sort of floats, which others have compiled
 
 
 @njit(cache=True, nogil=True)

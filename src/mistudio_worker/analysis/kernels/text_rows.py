@@ -1,38 +1,15 @@
-"""Compiled sums of coherence: weights of activation, and TF-IDF rows over them."""
+"""Compiled TF-IDF rows of the texts, their sums and their cosines."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-@njit(cache=True, nogil=True)
-def weight_sums(
-    positives: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
-    low: NDArray[np.float64],
-    scale: NDArray[np.float64],
-    usable: NDArray[np.bool_],
-) -> NDArray[Any]:
-    """[F, 4] over usable texts: sums of w, w^2, w^4 and the number of w > 0, w = (a - low) * scale."""
-    offsets, texts, values = positives
-    features = offsets.size - 1
-    out = np.zeros((features, 4))
-    for f in range(features):
-        for i in range(offsets[f], offsets[f + 1]):
-            if usable[texts[i]]:
-                w = (np.float64(values[i]) - low[f]) * scale[f]
-                square = w * w
-                out[f, 0] += w
-                out[f, 1] += square
-                out[f, 2] += square * square
-                out[f, 3] += 1.0 if w > 0.0 else 0.0
-    return out
 
 
 @njit(cache=True, nogil=True)
@@ -74,14 +51,12 @@ def tfidf_rows(
 @njit(cache=True, nogil=True)
 def weighted_norms(
     features: tuple[int, int],
-    positives: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
-    weights: tuple[NDArray[np.float64], NDArray[np.float64]],
+    entries: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
     rows: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]],
     terms: int,
 ) -> NDArray[np.float64]:
     """|sum_i w_i p_i|^2 of features [first, last), p the sparse unit rows."""
-    offsets, texts, values = positives
-    low, scale = weights
+    offsets, texts, weights = entries
     row_offsets, row_ids, row_values = rows
     first, last = features
     out = np.zeros(last - first)
@@ -91,7 +66,9 @@ def weighted_norms(
     for f in range(first, last):
         held = 0
         for i in range(offsets[f], offsets[f + 1]):
-            w = (np.float64(values[i]) - low[f]) * scale[f]
+            w = np.float64(weights[i])
+            if w <= 0.0:
+                continue
             for j in range(row_offsets[texts[i]], row_offsets[texts[i] + 1]):
                 t = row_ids[j]
                 if not seen[t]:
@@ -108,32 +85,71 @@ def weighted_norms(
 
 
 @njit(cache=True, nogil=True)
-def row_total_square(row_ids: NDArray[np.int32], row_values: NDArray[np.float64], terms: int) -> float:
-    """|sum of all sparse rows|^2."""
+def row_total(
+    rows: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]], chosen: NDArray[np.int64], terms: int
+) -> NDArray[np.float64]:
+    """[V] sum of the chosen sparse rows."""
+    offsets, ids, values = rows
     total = np.zeros(terms)
-    for j in range(row_ids.size):
-        total[row_ids[j]] += row_values[j]
-    return float((total * total).sum())
+    for text in chosen:
+        for j in range(offsets[text], offsets[text + 1]):
+            total[ids[j]] += values[j]
+    return total
 
 
 @njit(cache=True, nogil=True)
-def sparse_cosines(
-    offsets: NDArray[np.int64], ids: NDArray[np.int32], values: NDArray[np.float64], sample: NDArray[np.int64]
+def to_vector(
+    rows: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]],
+    chosen: NDArray[np.int64],
+    vector: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Cosine of every pair of the sampled sparse unit rows, ids ascending within a row."""
-    out = np.zeros(sample.size * (sample.size - 1) // 2)
-    pair = 0
-    for x in range(sample.size):
-        for y in range(x + 1, sample.size):
-            i, j = offsets[sample[x]], offsets[sample[y]]
-            while i < offsets[sample[x] + 1] and j < offsets[sample[y] + 1]:
-                if ids[i] == ids[j]:
-                    out[pair] += values[i] * values[j]
-                    i += 1
-                    j += 1
-                elif ids[i] < ids[j]:
-                    i += 1
-                else:
-                    j += 1
-            pair += 1
+    """[m] product of each chosen sparse row with a dense vector."""
+    offsets, ids, values = rows
+    out = np.zeros(chosen.size)
+    for i in range(chosen.size):
+        for j in range(offsets[chosen[i]], offsets[chosen[i] + 1]):
+            out[i] += values[j] * vector[ids[j]]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def cosines(
+    rows: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]],
+    members: NDArray[np.int32],
+    terms: int,
+) -> NDArray[np.float64]:
+    """[g, k, k] cosines of each group of sparse unit rows [g, k]; 0 with a text without terms, or no text (-1).
+
+    A list of the texts seen so far is kept for each term, so that only terms that two texts share cost anything.
+    """
+    offsets, ids, values = rows
+    out = np.zeros((members.shape[0], members.shape[1], members.shape[1]))
+    longest = 0
+    for text in range(offsets.size - 1):
+        longest = max(longest, offsets[text + 1] - offsets[text])
+    latest = np.full(terms, -1, dtype=np.int64)
+    before = np.empty(members.shape[1] * longest, dtype=np.int64)
+    owner = np.empty(before.size, dtype=np.int64)
+    held_values = np.empty(before.size)
+    for g in range(members.shape[0]):
+        held = 0
+        for place in range(members.shape[1]):
+            text = members[g, place]
+            if text < 0:
+                continue
+            for j in range(offsets[text], offsets[text + 1]):
+                entry = latest[ids[j]]
+                while entry >= 0:
+                    out[g, owner[entry], place] += held_values[entry] * values[j]
+                    entry = before[entry]
+                owner[held], held_values[held], before[held] = place, values[j], latest[ids[j]]
+                latest[ids[j]] = held
+                held += 1
+                out[g, place, place] += values[j] * values[j]
+        for place in range(members.shape[1]):
+            text = members[g, place]
+            for j in range(offsets[text], offsets[text + 1]) if text >= 0 else range(0):
+                latest[ids[j]] = -1
+            for other in range(place):
+                out[g, place, other] = out[g, other, place]
     return out
