@@ -10,6 +10,7 @@ from mistudio_worker.analysis.bundles import build_explainer
 from mistudio_worker.analysis.candidate_words import candidate_words
 from mistudio_worker.analysis.coherence_table import CorpusTexts, measure_coherence
 from mistudio_worker.analysis.complexity import score_complexity
+from mistudio_worker.analysis.content_order import distinct_texts
 from mistudio_worker.analysis.corpus import describe_corpus
 from mistudio_worker.analysis.dictionary import measure_dictionary
 from mistudio_worker.analysis.diversity import compare_top_texts
@@ -121,12 +122,12 @@ def _measure(
 
     on_progress("coherence", 0.4)
     rows = None if run.originals is None else unit_rows(run.originals, run.invalid_texts, execution)
-    texts = CorpusTexts(run.texts, terms, duplicates, rows)
+    texts = CorpusTexts(run.texts, terms, duplicates, distinct_texts(run.texts, duplicates), rows)
     coherence = measure_coherence(texts, positives, statistics, flags.length_driven, execution)
 
     on_progress("top texts", 0.65)
     likeness = None if rows is None else compare_top_texts(top, rows, execution)
-    separability = None if rows is None else measure_separability(top, positives, duplicates, rows, execution)
+    separability = None if rows is None else measure_separability(top, positives, texts, rows, execution)
     outliers = find_outliers(top, statistics, likeness, None if rows is None else rows.norms)
 
     on_progress("geometry", 0.75)

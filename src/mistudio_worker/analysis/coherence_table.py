@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from mistudio_worker.analysis.coherence import SpaceCoherence, activation_coherence, text_coherence
 from mistudio_worker.analysis.coherence_score import Scores, coherence_score
-from mistudio_worker.analysis.content_order import distinct_texts
 from mistudio_worker.analysis.corpus_pairs import activation_pairs, text_pairs
 from mistudio_worker.analysis.statistics import number_or_none
 from mistudio_worker.analysis.text_rows import text_rows
@@ -58,12 +57,14 @@ class CorpusTexts:
         texts: [n].
         terms: distinct terms of each.
         duplicates: which ones nearly repeat each other.
+        distinct: one of each group of these, in an order by what they say alone (`distinct_texts`).
         rows: their original activations; None without.
     """
 
     texts: Sequence[str]
     terms: TermTable
     duplicates: DuplicateGroups
+    distinct: NDArray[np.int64]
     rows: UnitRows | None
 
 
@@ -84,16 +85,15 @@ def measure_coherence(
         execution: threads, device and budget.
     """
     weights = weigh(positives, statistics, corpus.duplicates, execution)
-    distinct = distinct_texts(corpus.texts, corpus.duplicates)
     words, rows = text_rows(corpus.terms), corpus.rows
     usable = words.usable if rows is None or not rows.usable.any() else rows.usable
     draws = draw_texts(weights, usable, execution)
-    pairs = text_pairs(words, distinct)
+    pairs = text_pairs(words, corpus.distinct)
     text = text_coherence(weights, words, pairs, execution)
     text_unity = unity_in_texts(draws, words, pairs, execution)
     activation, activation_unity = None, None
     if rows is not None:
-        pairs = activation_pairs(rows, distinct, execution)
+        pairs = activation_pairs(rows, corpus.distinct, execution)
         activation = activation_coherence(weights, rows, pairs, execution)
         activation_unity = unity_in_activations(draws, rows, pairs, execution)
     scores = coherence_score(activation_unity, text_unity, length)

@@ -15,7 +15,7 @@ from mistudio_worker.analysis.unit_rows import COLUMN_TILE, UnitRows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mistudio_worker.analysis.duplicates import DuplicateGroups
+    from mistudio_worker.analysis.coherence_table import CorpusTexts
     from mistudio_worker.analysis.positives import Positives
     from mistudio_worker.analysis.top_examples import TopExamples
 
@@ -40,21 +40,21 @@ class SeparabilityTable:
 
 
 def measure_separability(
-    top: TopExamples, positives: Positives, duplicates: DuplicateGroups, rows: UnitRows, execution: Execution
+    top: TopExamples, positives: Positives, texts: CorpusTexts, rows: UnitRows, execution: Execution
 ) -> SeparabilityTable:
     """AUROC of the cosine to the centroid of the odd-ranked top texts: even-ranked ones over silent texts.
 
     Ranks are counted without near-duplicates of better-ranked texts, which would be found again by
     themselves, and without texts that have no direction. The silent texts are those of a pool of up to 512
-    distinct texts, evenly spread over the run and the same for all features, that the feature does not fire
-    on. Cosines within 1e-6 are ties. 0.5 is chance; not defined with fewer than 2 texts in either half or
+    distinct texts, chosen by what they say alone and the same for all features, that the feature does not
+    fire on. Cosines within 1e-6 are ties. 0.5 is chance; not defined with fewer than 2 texts in either half or
     without a silent one in the pool.
 
     Cost: F (top_k + 512) d multiplications, in tiles of 256 features.
     """
     width = (int(np.diff(top.offsets).max(initial=0)) + 1) // 2
-    odd, even = halves((top.offsets, top.texts), duplicates.group, rows.usable, max(width, 1))
-    pool = _pool(duplicates, rows)
+    odd, even = halves((top.offsets, top.texts), texts.duplicates.group, rows.usable, max(width, 1))
+    pool = np.sort(texts.distinct[rows.usable[texts.distinct]][:POOL])
     execution.require(odd.shape[0] * pool.size, "which features fire on which of a pool of texts")
     fires = fires_on((positives.offsets, positives.texts), pool, positives.rows)
 
@@ -68,13 +68,6 @@ def measure_separability(
     tile_bytes = FEATURE_TILE * (2 * width * COLUMN_TILE * 8 + pool.size * 8) + pool.size * COLUMN_TILE * 4
     parts = list(map_tiles(work, spans(odd.shape[0], FEATURE_TILE), execution, tile_bytes=tile_bytes))
     return SeparabilityTable(np.concatenate(parts), (odd >= 0).sum(axis=1) + (even >= 0).sum(axis=1))
-
-
-def _pool(duplicates: DuplicateGroups, rows: UnitRows) -> NDArray[np.int64]:
-    """Return up to 512 texts of different groups with a direction, evenly spread over the run, ascending."""
-    texts = np.unique(duplicates.group)
-    texts = texts[rows.usable[texts]]
-    return texts[np.unique(np.linspace(0, max(texts.size - 1, 0), min(texts.size, POOL)).astype(np.int64))]
 
 
 def _cosines(

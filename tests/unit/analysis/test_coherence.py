@@ -10,6 +10,7 @@ from support.memory_runs import WORDS, blocks, planted_run
 
 from mistudio_worker.analysis import coherence, corpus_pairs, text_rows, unit_rows
 from mistudio_worker.analysis.coherence_table import CoherenceTable, CorpusTexts, measure_coherence
+from mistudio_worker.analysis.content_order import distinct_texts
 from mistudio_worker.analysis.duplicates import group_duplicates
 from mistudio_worker.analysis.execution import Execution
 from mistudio_worker.analysis.positives import gather
@@ -34,7 +35,8 @@ def coherence_of(
     found, moments = gather(blocks(cells), (), execution)
     terms = build_term_table(texts)
     rows = None if originals is None else unit_rows.unit_rows(blocks(originals), invalid, execution)
-    corpus = CorpusTexts(texts, terms, group_duplicates(texts, terms), rows)
+    duplicates = group_duplicates(texts, terms)
+    corpus = CorpusTexts(texts, terms, duplicates, distinct_texts(texts, duplicates), rows)
     no_length = np.full(cells.shape[1], np.nan)
     return measure_coherence(corpus, found, compute_statistics(found, moments), no_length, execution)
 

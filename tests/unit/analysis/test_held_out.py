@@ -5,11 +5,14 @@ import pytest
 from support.memory_runs import blocks
 
 from mistudio_worker.analysis import held_out, unit_rows
+from mistudio_worker.analysis.coherence_table import CorpusTexts
+from mistudio_worker.analysis.content_order import distinct_texts
 from mistudio_worker.analysis.duplicates import DuplicateGroups
 from mistudio_worker.analysis.execution import Execution
 from mistudio_worker.analysis.held_out import SeparabilityTable, measure_separability
 from mistudio_worker.analysis.positives import gather
 from mistudio_worker.analysis.ranking import rank_texts
+from mistudio_worker.analysis.terms import build_term_table
 
 
 def separability_of(
@@ -17,6 +20,7 @@ def separability_of(
     originals: object,
     *,
     top_k: int = 20,
+    texts: list[str] | None = None,
     group: list[int] | None = None,
     invalid_texts: tuple[int, ...] = (),
     execution: Execution | None = None,
@@ -25,7 +29,9 @@ def separability_of(
     matrix, _ = gather(blocks(np.asarray(cells)), (), Execution())
     rows = unit_rows.unit_rows(blocks(np.asarray(originals)), invalid_texts, Execution())
     groups = DuplicateGroups(np.arange(matrix.rows) if group is None else np.array(group))
-    return measure_separability(rank_texts(matrix, top_k), matrix, groups, rows, execution or Execution())
+    texts = [f"text {i}" for i in range(matrix.rows)] if texts is None else texts
+    corpus = CorpusTexts(texts, build_term_table(texts), groups, distinct_texts(texts, groups), rows)
+    return measure_separability(rank_texts(matrix, top_k), matrix, corpus, rows, execution or Execution())
 
 
 def planted(n: int = 900, seed: int = 8) -> tuple[np.ndarray, np.ndarray]:
@@ -121,3 +127,13 @@ def test_without_directions_nothing_is_defined(originals: np.ndarray) -> None:
     found = separability_of(np.eye(6), originals, invalid_texts=tuple(range(6)) if np.isnan(originals).any() else ())
     assert np.isnan(found.auroc).all()
     assert found.distinct.tolist() == [0] * 6
+
+
+def test_the_order_of_the_rows_does_not_matter() -> None:
+    """The pool is chosen by what the texts say, so that permuted rows give the same figures."""
+    cells, originals = planted()
+    texts = [f"text {i}" for i in range(len(cells))]
+    order = np.random.default_rng(4).permutation(len(cells))
+    found = separability_of(cells, originals, texts=texts)
+    permuted = separability_of(cells[order], originals[order], texts=[texts[i] for i in order])
+    np.testing.assert_allclose(permuted.auroc, found.auroc, atol=1e-9)
