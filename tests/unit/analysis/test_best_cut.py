@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mistudio_worker.analysis.best_cut import Cut, best_cut
+from mistudio_worker.analysis.best_cut import Cut, _positions, best_cut
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,3 +107,16 @@ def test_without_texts_there_is_no_cut() -> None:
     assert not cut_of(np.zeros((5, 5)), [0.0] * 5).found.any()
     assert not cut_of(np.ones((2, 2)), [4.0, 1.0]).found.any()
     assert cut_of(np.ones((4, 4))).found.all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_texts_are_lined_up_along_the_leading_eigenvector(seed: int) -> None:
+    """Of the centred likeness, whose diagonal holds each text's mean likeness to the others; of equal draws."""
+    random = np.random.default_rng(seed)
+    likeness = gram(random.normal(size=(14, 6)) + 0.8 * np.eye(6)[np.arange(14) % 2])
+    pairs = likeness - np.diag(np.diag(likeness))
+    table = pairs + np.diag(pairs.sum(axis=1) / 13)
+    centre = np.eye(14) - 1 / 14
+    leading = np.linalg.eigh(centre @ table @ centre)[1][:, -1]
+    found = _positions(likeness[None], pairs[None], np.ones((1, 14)))[0]
+    assert abs(np.corrcoef(found, leading)[0, 1]) > 0.999
