@@ -84,13 +84,12 @@ def _categories(
     hits: LabelHits, top: TopExamples, rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     features = top.offsets.size - 1
-    columns = [i for i, label in enumerate(hits.taxonomy.labels) if label.kind == "category"]
-    counts = np.zeros((features, len(columns)))
-    np.add.at(counts, rows, hits.labels[top.texts][:, columns].astype(np.float64))
+    names, matches = hits.categories()
+    counts = np.zeros((features, len(names)))
+    np.add.at(counts, rows, matches[top.texts].astype(np.float64))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
     entropy = -(shares * np.log(np.where(shares > 0.0, shares, 1.0))).sum(axis=1)
-    mixing = np.clip(entropy / np.log(max(len(columns), 2)), 0.0, 1.0)
-    names = [hits.taxonomy.labels[i].name for i in columns]
+    mixing = np.clip(entropy / np.log(max(len(names), 2)), 0.0, 1.0)
     sizes = np.maximum(np.diff(top.offsets), 1)
     technical = counts[:, names.index("technical")] / sizes if "technical" in names else np.zeros(features)
     return mixing, technical

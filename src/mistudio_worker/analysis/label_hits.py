@@ -51,6 +51,15 @@ class LabelHits:
     entry_offsets: tuple[int, ...]
     entries: sparse.csr_array
 
+    def categories(self) -> tuple[list[str], NDArray[np.bool_]]:
+        """Names of the categories, and [n, C] whether a text matches any part of each."""
+        columns: dict[str, list[int]] = {}
+        for i, label in enumerate(self.taxonomy.labels):
+            if label.kind == "category":
+                columns.setdefault(label.name, []).append(i)
+        matches = [self.labels[:, parts].any(axis=1) for parts in columns.values()]
+        return list(columns), np.column_stack(matches)
+
     def entry_counts(self, texts: NDArray[np.int32]) -> NDArray[np.int64]:
         """[E] how many of these texts match each entry."""
         starts, ends = self.entries.indptr[texts], self.entries.indptr[texts + 1]

@@ -74,8 +74,9 @@ def judge_labels(hits: LabelHits, top: TopExamples) -> list[FeatureLabels]:
     texts" the feature goes; 0 where every text matches.
 
     A label is given where z >= LEAST_Z and r >= LEAST_TOP_RATE of its kind, and at least LEAST_TOP_TEXTS
-    top texts match. Labels are ranked by confidence, then z, then the taxonomy's order. A dead
-    feature, like one with fewer than 3 top texts, is "unknown".
+    top texts match. Labels are ranked by confidence, then z, then the taxonomy's order. Parts of one category are
+    judged each by itself, and the first in this order speaks for it. A dead feature, like one with fewer than 3
+    top texts, is "unknown".
 
     Returns:
         One record a feature.
@@ -130,8 +131,12 @@ def _labels(feature: int, hits: LabelHits, top: TopExamples, contrast: _Contrast
     given = np.flatnonzero(contrast.given[feature])
     best = given[np.lexsort((given, -contrast.z[feature, given], -contrast.confidence[feature, given]))].tolist()
     kinds: dict[str, list[int]] = {"category": [], "tag": [], "indicator": []}
+    seen: set[tuple[str, str]] = set()
     for label in best:
-        kinds[hits.taxonomy.labels[label].kind].append(label)
+        named = hits.taxonomy.labels[label]
+        if (named.kind, named.name) not in seen:  # the best part speaks for its category
+            seen.add((named.kind, named.name))
+            kinds[named.kind].append(label)
     kinds["tag"] = kinds["tag"][:MOST_TAGS]
     names = {kind: tuple(hits.taxonomy.labels[label].name for label in mine) for kind, mine in kinds.items()}
     order = [label for mine in kinds.values() for label in mine]

@@ -36,7 +36,7 @@ class Label:
     """A category, tag or indicator, and what speaks for it.
 
     Attributes:
-        name: as published.
+        name: as published; the parts of a category share it.
         kind: which list it stands in.
         at_least: distinct words or phrases that a short text must hold, >= 1.
         words: case-folded words and phrases (with single blanks), in the file's order.
@@ -82,7 +82,8 @@ class Taxonomy:
             _refuse(f"version is {version!r}, expected a string that is not empty", 'add version = "1.0.0" at the top')
         if unknown := sorted(set(root) - set(_LISTS)):
             _refuse(f"unknown table {unknown[0]!r}", f"expected only version and {', '.join(_LISTS)}")
-        labels = tuple(_label(t, n, e) for t in _LISTS for n, e in _table(root.get(t, {}), t).items())
+        entries = ((t, n, e) for t in _LISTS for n, e in _table(root.get(t, {}), t).items())
+        labels = tuple(label for table, name, entry in entries for label in _labels(table, name, entry))
         if not any(label.kind == "category" for label in labels):
             _refuse("there is no category", "add at least one [categories.NAME]")
         return Taxonomy(version, hashlib.sha256(data).hexdigest(), labels)
@@ -103,13 +104,25 @@ def _table(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def _label(table: str, name: str, entry: Any) -> Label:
+def _labels(table: str, name: str, entry: Any) -> list[Label]:
+    """Read an entry: one label, or one for each of its parts, all under the entry's name."""
     where = f"{table}.{name}"
     fields = _table(entry, where)
     if name == UNKNOWN:
         _refuse(f"{where} is what remains when nothing stands out", "choose another name")
+    if "parts" not in fields:
+        return [_label(table, name, fields, where)]
+    if others := sorted(set(fields) - {"parts"}):
+        _refuse(f"{where} has both parts and {others[0]}", f"move {others[0]} into a part")
+    parts = _table(fields["parts"], f"{where}.parts")
+    if not parts:
+        _refuse(f"{where}.parts is empty", f"add at least one [{where}.parts.NAME]")
+    return [_label(table, name, _table(part, at), at) for key, part in parts.items() for at in [f"{where}.parts.{key}"]]
+
+
+def _label(table: str, name: str, fields: dict[str, Any], where: str) -> Label:
     if unknown := sorted(set(fields) - {"at_least", "words", "patterns"}):
-        _refuse(f"{where} has an unknown key {unknown[0]!r}", "expected at_least, words and patterns")
+        _refuse(f"{where} has an unknown key {unknown[0]!r}", "expected at_least, words and patterns, or parts")
     at_least = fields.get("at_least", 1)
     if type(at_least) is not int or at_least < 1:
         _refuse(f"{where}.at_least is {at_least!r}, expected a whole number from 1", "leave it out for 1")

@@ -173,3 +173,26 @@ def test_an_empty_corpus_has_no_hits() -> None:
     hits = hits_of([])
     assert hits.labels.shape == (0, 4)
     assert hits.corpus_rates.tolist() == [0.0] * 4
+
+
+PARTED = b"""
+version = "1"
+[categories.professions.parts.law]
+words = ["court"]
+[categories.professions.parts.medicine]
+words = ["dose", "court"]
+[categories.technical]
+words = ["code"]
+"""
+
+
+def test_parts_are_judged_each_by_itself() -> None:
+    """A common part does not hide a rare one; the category is named once, by the part that says most."""
+    texts = ["the court sat"] * 12 + ["a dose a day"] * 8 + ["some code"] * 2 + ["nothing"] * 78
+    [medicine, both] = judge_labels(hits_of(texts, PARTED), top_of([*range(12, 20)], [*range(8)]))
+    assert medicine.primary == both.primary == "professions"
+    assert medicine.secondary == both.secondary == ()
+    assert [(e.label, e.evidence) for e in medicine.evidence] == [("professions", ("dose",))]
+    names, matches = hits_of(texts, PARTED).categories()
+    assert names == ["professions", "technical"]
+    assert matches.sum(axis=0).tolist() == [20, 2]

@@ -53,6 +53,10 @@ def test_words_are_folded_and_kept_once() -> None:
         (HEAD + "[categories.technical.patterns]\nall = '.*'", "empty text"),
         (HEAD + "[categories.technical.patterns]\nall = 3", "technical.patterns.all"),
         ('version = "1"\n[categories.unknown]\nwords = ["x"]', "unknown"),
+        (HEAD + "parts = 3", "technical.parts"),
+        (HEAD + "[categories.technical.parts]", "parts is empty"),
+        (HEAD + 'words = ["x"]\n[categories.technical.parts.a]\nwords = ["y"]', "both parts and words"),
+        (HEAD + "[categories.technical.parts.a]", "technical.parts.a"),
         (HEAD + "#" * (1 << 20), "bytes"),
     ],
 )
