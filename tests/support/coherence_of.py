@@ -8,6 +8,7 @@ import numpy as np
 from support.memory_runs import blocks
 
 from mistudio_worker.analysis.coherence_table import CoherenceTable, CorpusTexts, measure_coherence
+from mistudio_worker.analysis.content_order import distinct_texts
 from mistudio_worker.analysis.duplicates import DuplicateGroups, group_duplicates
 from mistudio_worker.analysis.execution import Execution
 from mistudio_worker.analysis.positives import gather
@@ -51,5 +52,6 @@ def in_both(
     found, moments = gather(blocks(cells), (), execution)
     features = found.counts.size
     figures = np.full(features, np.nan) if length is None else np.asarray(length, dtype=np.float64)
-    corpus = CorpusTexts(texts, terms, group_duplicates(texts, terms), rows)
+    groups = group_duplicates(texts, terms)
+    corpus = CorpusTexts(texts, terms, groups, distinct_texts(texts, groups), rows)
     return measure_coherence(corpus, found, compute_statistics(found, moments), figures, execution)
