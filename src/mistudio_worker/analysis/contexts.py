@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mistudio_worker.analysis.characters import is_unspaced
@@ -72,16 +73,17 @@ def _stands_alone(folded: str, start: int, end: int) -> bool:
 
 
 def _may_end(folded: str, at: int) -> bool:
-    if at in (0, len(folded)):
-        return True
-    before, after = folded[at - 1], folded[at]
+    return at in (0, len(folded)) or _is_border(folded[at - 1], folded[at])
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_border(before: str, after: str) -> bool:
+    """Whether a word may end between two characters; kept, since the same few pairs are asked for all the time."""
     return not (_is_word(before) and _is_word(after)) or is_unspaced(before) or is_unspaced(after)
 
 
 def _is_word(character: str) -> bool:
-    if character.isascii():  # by far the most frequent case, and this is asked for every occurrence
-        return character.isalnum() or character == "_"
-    return character.isalnum() or unicodedata.category(character)[0] == "M"
+    return character.isalnum() or character == "_" or unicodedata.category(character)[0] == "M"
 
 
 def _cluster(found: list[tuple[int, int, int]]) -> tuple[int, int]:
