@@ -37,7 +37,8 @@ class LabelHits:
 
     Attributes:
         taxonomy: L labels; its entries (words, phrases, patterns) are numbered in its order.
-        labels: [n, L] bool, whether the text matches the label.
+        scores: [n, L] float32, evidence of the text for the label, 0 to 1.
+        labels: [n, L] bool, whether the text matches the label: whether its evidence is 1.
         corpus_rates: [L] share of texts that match; 0 without texts.
         entry_names: [E] words, phrases and names of patterns.
         entry_offsets: [L + 1] first entry of each label.
@@ -45,6 +46,7 @@ class LabelHits:
     """
 
     taxonomy: Taxonomy
+    scores: NDArray[np.float32]
     labels: NDArray[np.bool_]
     corpus_rates: NDArray[np.float64]
     entry_names: tuple[str, ...]
@@ -78,8 +80,9 @@ def build_label_hits(
 ) -> LabelHits:
     """Match every text with every label.
 
-    A text matches a label where one of its patterns is found, or where it holds
-    `at_least + words // WORDS_FOR_ONE_MORE` distinct words and phrases of it, one less where it is short.
+    A text needs `at_least + words // WORDS_FOR_ONE_MORE` distinct words and phrases of a label, one less where it is
+    short, but at least one. Its evidence is the share of these that it holds, at most 1; it is 1 where one of the
+    label's patterns is found.
     Words are looked up among the terms; phrases are searched only in texts that hold all their words.
 
     Args:
@@ -97,14 +100,15 @@ def build_label_hits(
     cells = (np.ones(columns.size, dtype=np.int32), (np.concatenate(rows), columns))
     entries = sparse.coo_array(cells, shape=(len(texts), len(names))).tocsr()
     entries.sort_indices()
-    labels = _labels(entries, offsets, taxonomy, table)
+    scores = _scores(entries, offsets, taxonomy, table)
+    labels = scores >= 1.0
     rates = labels.sum(axis=0, dtype=np.int64) / max(len(texts), 1)
-    return LabelHits(taxonomy, labels, rates, tuple(names), offsets, entries)
+    return LabelHits(taxonomy, scores, labels, rates, tuple(names), offsets, entries)
 
 
-def _labels(
+def _scores(
     entries: sparse.csr_array, offsets: tuple[int, ...], taxonomy: Taxonomy, table: TermTable
-) -> NDArray[np.bool_]:
+) -> NDArray[np.float32]:
     more = table.lengths // WORDS_FOR_ONE_MORE - (table.lengths <= SHORT_TEXT_WORDS)
     of_words = np.zeros((offsets[-1], len(taxonomy.labels)), dtype=np.int32)
     of_patterns = np.zeros_like(of_words)
@@ -112,8 +116,9 @@ def _labels(
         of_words[offsets[i] : offsets[i] + len(label.words), i] = 1
         of_patterns[offsets[i] + len(label.words) : offsets[i + 1], i] = 1
     needed = np.maximum(np.array([label.at_least for label in taxonomy.labels])[None, :] + more[:, None], 1)
-    matched: NDArray[np.bool_] = ((entries @ of_words) >= needed) | ((entries @ of_patterns) > 0)
-    return matched
+    scores: NDArray[np.float32] = np.minimum((entries @ of_words) / needed, 1.0).astype(np.float32)
+    scores[(entries @ of_patterns) > 0] = 1.0
+    return scores
 
 
 class _Finder:

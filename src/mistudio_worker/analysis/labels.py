@@ -1,17 +1,19 @@
 """Categories, tags and indicators of all features, by contrast with the corpus.
 
-A label is given for its rate among the top texts against its rate among the other texts, never for
-matches as such: what every text of the corpus has is no finding.
+A label is given for the evidence of the top texts against that of all texts, never for matches as such: what every
+text of the corpus has is no finding.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
+from scipy.special import gammaln
 
+from mistudio_worker.analysis.kernels.term_counts import log_tails
 from mistudio_worker.analysis.taxonomy import UNKNOWN
 from mistudio_worker.domain.feature_report import LabelEvidence
 
@@ -22,12 +24,13 @@ if TYPE_CHECKING:
     from mistudio_worker.analysis.top_examples import TopExamples
 
 LEAST_Z = {"category": 2.6, "tag": 3.0, "indicator": 3.0}
-"""A label needs z of at least this, by kind: of random features about 1 in 50 gets any category."""
-LEAST_TOP_RATE = {"category": 0.3, "tag": 0.3, "indicator": 0.2}
-"""A label needs this weighted share of the top texts, by kind."""
+"""A label needs z of at least this, by kind."""
+LEAST_CONFIDENCE = {"category": 0.25, "tag": 0.3, "indicator": 0.2}
+"""A label needs this confidence, by kind. Together with z: of random features 1 in 20 gets any category."""
 LEAST_TOP_TEXTS = 3
-PRIOR_TEXTS = 2.0
-"""The rate among the top texts is shrunk towards the corpus by this many texts."""
+MATCH_ERROR = 0.05
+_NO_SPREAD = 1e-15
+"""Below this a variance is that of rounding: all texts alike, or all of them on top."""
 MOST_TAGS = 10
 MOST_EVIDENCE = 5
 
@@ -37,7 +40,7 @@ class FeatureLabels:
     """What stands out in the top texts of one feature.
 
     Attributes:
-        primary: category with the highest confidence, or "unknown".
+        primary: best category, or "unknown".
         secondary: further categories, best first.
         tags: best first, at most 10.
         indicators: best first.
@@ -65,18 +68,18 @@ class _Contrast:
 def judge_labels(hits: LabelHits, top: TopExamples) -> list[FeatureLabels]:
     """Judge every label for every feature.
 
-    With weights w = strength / strongest, r = sum of w over matching top texts / sum w, and the
-    effective number of top texts m = (sum w)^2 / sum w^2, c the label's share of all texts, y' of n'
-    other texts matching:
-    d = logit((m r + 2 c) / (m + 2)) - logit((y' + 0.5) / (n' + 1)), where c counts half a text more,
-    z = d over the square root of the sum of the reciprocals of the four counts,
-    confidence = max(0, (r - c) / (1 - c)), 0 to 1: how much of the way from the corpus to "all top
-    texts" the feature goes; 0 where every text matches.
+    With w = strength / sum of the strengths, s the evidence of a text, r the sum of w s over the top texts, c and v
+    mean and variance of s over all n texts:
+    z = (r - c) / sqrt(v (sum w^2 - 1/n) n / (n - 1)): mean and variance are those of r if the same weights lay on texts
+    drawn at random without replacement; 0 where r cannot vary.
+    confidence = max(0, (r - c) / (1 - c)), 0 to 1: how much of the way from the corpus to "all top texts" the feature
+    goes; 0 where every text has full evidence.
 
-    A label is given where z >= LEAST_Z and r >= LEAST_TOP_RATE of its kind, and at least LEAST_TOP_TEXTS
-    top texts match. Labels are ranked by confidence, then z, then the taxonomy's order. Parts of one category are
-    judged each by itself, and the first in this order speaks for it. A dead feature, like one with fewer than 3
-    top texts, is "unknown".
+    A label is given where z >= LEAST_Z and confidence >= LEAST_CONFIDENCE of its kind, at least LEAST_TOP_TEXTS top
+    texts match, and the hypergeometric probability of so many is at most MATCH_ERROR (for few texts z is too
+    rough). Labels are ranked by z times confidence, then the taxonomy's order: a label that half of the corpus has is
+    easily that of all top texts, a rare one seldom. Parts of one category are judged each by itself, and the first in
+    this order speaks for it. A dead feature, like one with fewer than 3 top texts, is "unknown".
 
     Returns:
         One record a feature.
@@ -86,36 +89,53 @@ def judge_labels(hits: LabelHits, top: TopExamples) -> list[FeatureLabels]:
 
 
 def _contrast(hits: LabelHits, top: TopExamples) -> _Contrast:
-    n, _ = hits.labels.shape
+    n = hits.scores.shape[0]
     sizes = np.diff(top.offsets)
-    alive = sizes > 0
-    strongest = np.repeat(top.strengths[top.offsets[:-1][alive]], sizes[alive])
-    weights = top.strengths.astype(np.float64) / strongest
-    count = _product(np.ones(weights.size), top, hits)
-    weighted = _product(weights, top, hits)
-    total = _sums(weights, top.offsets)[:, None]
-    squares = _sums(weights**2, top.offsets)[:, None]
-    rate = weighted / np.maximum(total, 1e-300)
-    effective = total**2 / np.maximum(squares, 1e-300)
-    holders = hits.labels.sum(axis=0, dtype=np.int64).astype(np.float64)
-    corpus = holders / max(n, 1)
-    prior = PRIOR_TEXTS * (holders + 0.5) / (n + 1)
-    yes, no = effective * rate + prior, np.maximum(effective * (1.0 - rate), 0.0) + PRIOR_TEXTS - prior
-    other_yes = holders - count + 0.5
-    other_no = (n - sizes[:, None]) - (holders - count) + 0.5
-    d = np.log(yes / no) - np.log(other_yes / other_no)
-    z = d / np.sqrt(1.0 / yes + 1.0 / no + 1.0 / other_yes + 1.0 / other_no)
+    strengths = top.strengths.astype(np.float64)
+    total = np.where(sizes > 0, _sums(strengths, top.offsets), 1.0)
+    rate = _product(strengths, top, hits.scores) / total[:, None]
+    corpus = hits.scores.mean(axis=0, dtype=np.float64) if n else np.zeros(len(hits.taxonomy.labels))
+    variance = hits.scores.var(axis=0, dtype=np.float64) if n else np.zeros(len(hits.taxonomy.labels))
+    uneven = _sums(strengths**2, top.offsets) / total**2
+    spread = np.maximum(uneven - 1.0 / max(n, 1), 0.0)[:, None] * variance * n / max(n - 1, 1)
+    certain = spread <= _NO_SPREAD
+    z = np.where(certain, 0.0, (rate - corpus) / np.sqrt(np.where(certain, 1.0, spread)))
     confidence = np.clip((rate - corpus) / np.where(corpus < 1.0, 1.0 - corpus, np.inf), 0.0, 1.0)
+    count = _product(np.ones(strengths.size), top, hits.labels)
     kinds = [label.kind for label in hits.taxonomy.labels]
-    given = (z >= [LEAST_Z[kind] for kind in kinds]) & (rate >= [LEAST_TOP_RATE[kind] for kind in kinds])
+    given = (z >= [LEAST_Z[kind] for kind in kinds]) & (confidence >= [LEAST_CONFIDENCE[kind] for kind in kinds])
     given &= count >= LEAST_TOP_TEXTS
+    holders = hits.labels.sum(axis=0, dtype=np.int64)
+    given[given] = _unlikely(given, count, sizes, holders, n)
+    d = _log_odds(count, sizes[:, None], holders, n)
     return _Contrast(d, z, confidence, count / np.maximum(sizes, 1)[:, None], given)
 
 
-def _product(weights: NDArray[np.float64], top: TopExamples, hits: LabelHits) -> NDArray[np.float64]:
-    """[F, L]: sum of the weights of the top texts that match."""
-    shape = (top.offsets.size - 1, hits.labels.shape[0])
-    result: NDArray[np.float64] = sparse.csr_array((weights, top.texts, top.offsets), shape=shape) @ hits.labels.astype(
+def _unlikely(
+    given: NDArray[np.bool_], count: NDArray[np.float64], sizes: NDArray[np.int64], holders: NDArray[np.int64], n: int
+) -> NDArray[np.bool_]:
+    """Whether so many matching top texts are no chance, for the labels that are given so far."""
+    feature, label = np.nonzero(given)
+    log_factorial = gammaln(np.arange(n + 1, dtype=np.float64) + 1.0)
+    tails = log_tails(log_factorial, holders[label], sizes[feature], count[feature, label].astype(np.int64))
+    unlikely: NDArray[np.bool_] = tails <= np.log(MATCH_ERROR)
+    return unlikely
+
+
+def _log_odds(
+    count: NDArray[np.float64], sizes: NDArray[np.int64], holders: NDArray[np.int64], n: int
+) -> NDArray[np.float64]:
+    """Of the share of top texts that match against that of the others, half a text added everywhere."""
+    others = holders - count
+    top = np.log((count + 0.5) / (sizes - count + 0.5))
+    rest: NDArray[np.float64] = np.log((others + 0.5) / (n - sizes - others + 0.5))
+    return top - rest
+
+
+def _product(weights: NDArray[np.float64], top: TopExamples, columns: NDArray[Any]) -> NDArray[np.float64]:
+    """[F, L]: sum over the top texts of weight times column."""
+    shape = (top.offsets.size - 1, columns.shape[0])
+    result: NDArray[np.float64] = sparse.csr_array((weights, top.texts, top.offsets), shape=shape) @ columns.astype(
         np.float64
     )
     return result
@@ -129,7 +149,8 @@ def _sums(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[np
 
 def _labels(feature: int, hits: LabelHits, top: TopExamples, contrast: _Contrast) -> FeatureLabels:
     given = np.flatnonzero(contrast.given[feature])
-    best = given[np.lexsort((given, -contrast.z[feature, given], -contrast.confidence[feature, given]))].tolist()
+    weight = contrast.z[feature, given] * contrast.confidence[feature, given]
+    best = given[np.lexsort((given, -weight))].tolist()
     kinds: dict[str, list[int]] = {"category": [], "tag": [], "indicator": []}
     seen: set[tuple[str, str]] = set()
     for label in best:

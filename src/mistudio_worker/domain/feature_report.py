@@ -164,7 +164,7 @@ class LabelEvidence:
         kind: which list of the taxonomy it stands in.
         confidence: 0 to 1, see docs/explanation/measures.md.
         log_odds: of the label's rate in the top texts against its rate in the other texts.
-        z: log_odds over its standard error.
+        z: how many standard deviations the evidence of the top texts lies above that of texts drawn at random.
         top_rate: share of the top texts that match.
         corpus_rate: share of all texts that match.
         evidence: up to 5 words and patterns that matched most.

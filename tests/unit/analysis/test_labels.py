@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import itertools
 import math
 import time
 
 import numpy as np
 import pytest
 
-from mistudio_worker.analysis import label_hits
+from mistudio_worker.analysis import label_hits, labels
 from mistudio_worker.analysis.execution import Execution
 from mistudio_worker.analysis.label_hits import LabelHits, build_label_hits
 from mistudio_worker.analysis.labels import FeatureLabels, judge_labels
@@ -81,14 +82,52 @@ def test_labels_that_stand_out_are_given_with_evidence() -> None:
 
 
 def test_figures_follow_the_formula() -> None:
-    """Log-odds and z are those of the docstring, for equal strengths."""
-    (verdict,) = judge_labels(hits_of(CORPUS), top_of([0, 1, 2, 3, 100]))
-    prior = 2 * 10.5 / 201
-    cells = (4 + prior, 1 + 2 - prior, 6 + 0.5, 189 + 0.5)
-    d = math.log(cells[0] / cells[1]) - math.log(cells[2] / cells[3])
-    assert verdict.evidence[0].log_odds == pytest.approx(d, rel=1e-12)
-    assert verdict.evidence[0].z == pytest.approx(d / math.sqrt(sum(1 / c for c in cells)), rel=1e-12)
-    assert verdict.evidence[0].confidence == pytest.approx((0.8 - 0.05) / 0.95, rel=1e-12)
+    """Log-odds are those of the counts, z and confidence those of the mean evidence."""
+    (verdict,) = judge_labels(hits_of(CORPUS), top_of([0, 1, 2, 3, 100], strengths=[5, 4, 3, 2, 1]))
+    category = verdict.evidence[0]
+    assert category.log_odds == pytest.approx(math.log(4.5 / 1.5) - math.log(6.5 / 189.5), rel=1e-12)
+    rate, c = 14 / 15, 10 / 200
+    spread = c * (1 - c) * ((25 + 16 + 9 + 4 + 1) / 15**2 - 1 / 200) * 200 / 199
+    assert category.z == pytest.approx((rate - c) / math.sqrt(spread), rel=1e-12)
+    assert category.confidence == pytest.approx((rate - c) / (1 - c), rel=1e-12)
+    assert (category.top_rate, category.corpus_rate) == (0.8, 0.05)
+
+
+def test_z_is_that_of_random_placements() -> None:
+    """Over all ways to lay the weights on texts, the mean evidence has the mean and spread that z takes."""
+    texts = ["use it", "hour of the day " + "x " * 30, "hour " + "x " * 30, "no", "nothing"]
+    hits = hits_of(texts)
+    weights = np.array([0.5, 0.3, 0.2])
+    temporal = hits.scores[:, 1].astype(np.float64)
+    assert temporal.tolist() == [0.0, 1.0, 0.5, 0.0, 0.0]
+    rates = [weights @ temporal[list(place)] for place in itertools.permutations(range(5), 3)]
+    contrast = labels._contrast(hits, top_of([1, 2, 3], strengths=[5.0, 3.0, 2.0]))
+    assert contrast.z[0, 1] == pytest.approx((0.65 - np.mean(rates)) / np.std(rates), rel=1e-12)
+
+
+def test_half_the_words_are_half_the_evidence() -> None:
+    """Texts that hold some of the words needed speak for a label, beside at least three that hold all."""
+    half, whole = "an hour " + "x " * 30, "an hour a day " + "x " * 30
+    corpus = [half] * 8 + [whole] * 4 + ["nothing here at all"] * 188
+    assert hits_of([half, whole]).scores[:, 1].tolist() == [0.5, 1.0]
+    assert judge_labels(hits_of(corpus), top_of([*range(12)]))[0].primary == "temporal"
+    assert judge_labels(hits_of(corpus), top_of([*range(8)]))[0].primary == "unknown"
+
+
+def test_few_texts_need_to_be_no_chance() -> None:
+    """Three of five texts are no finding where two of five are to be expected, whatever z says of their strengths."""
+    corpus = ["use it"] * 80 + ["nothing"] * 120
+    strengths = [9.0, 9.0, 9.0, 0.1, 0.1]
+    assert judge_labels(hits_of(corpus), top_of([0, 1, 2, 100, 101], strengths=strengths))[0].primary == "unknown"
+    rare = ["use it"] * 20 + ["nothing"] * 180
+    assert judge_labels(hits_of(rare), top_of([0, 1, 2, 100, 101], strengths=strengths))[0].primary == "technical"
+
+
+@pytest.mark.parametrize("top", [[*range(200)], [*range(10)] * 1])
+def test_what_cannot_vary_is_no_finding(top: list[int]) -> None:
+    """With all texts on top, or with a label of every text, there is no contrast, and no division by 0."""
+    corpus = CORPUS if len(top) == 200 else ["use it"] * 200
+    assert judge_labels(hits_of(corpus), top_of(top))[0].evidence == ()
 
 
 def test_stronger_texts_weigh_more() -> None:
@@ -141,6 +180,11 @@ def test_other_features_change_nothing() -> None:
         ("Ich weiß nicht, wie das ist", "linguistic"),
         ("The court held the defendant liable for damages", "domain_specific"),
         ("heron: any of various long-legged wading birds", "factual"),
+        ("0 4 8-14 * SUN backup", "temporal"),
+        ("the patient was given a prescription", "domain_specific"),
+        ("the plaintiff asked the tribunal for arbitration", "domain_specific"),
+        ("dividends of the shareholders fell with the revenue", "domain_specific"),
+        ("Что это такое", "linguistic"),
     ],
 )
 def test_default_taxonomy_knows_its_categories(text: str, label: str) -> None:
@@ -164,6 +208,7 @@ def test_threads_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     whole = build_label_hits(texts, build_term_table(texts), default_taxonomy())
     monkeypatch.setattr(label_hits, "BLOCK_TEXTS", 7)
     parts = build_label_hits(texts, build_term_table(texts), default_taxonomy(), Execution(threads=3))
+    np.testing.assert_array_equal(parts.scores, whole.scores)
     np.testing.assert_array_equal(parts.labels, whole.labels)
     np.testing.assert_array_equal(parts.entries.toarray(), whole.entries.toarray())
 
@@ -196,3 +241,50 @@ def test_parts_are_judged_each_by_itself() -> None:
     names, matches = hits_of(texts, PARTED).categories()
     assert names == ["professions", "technical"]
     assert matches.sum(axis=0).tolist() == [20, 2]
+
+
+@pytest.mark.parametrize(
+    ("label", "yes", "no"),
+    [
+        ("json_schema", '{"type": "string"}', '{"kind": 5}'),
+        ("api", "GET /users returns the response of the endpoint", "he got a response"),
+        ("code", "def area(r): return r", "the class of 1999"),
+        ("time_interval", "wait 15min, then 30s", "in 1984 it began"),
+        ("time_interval", "poll every five minutes", "every man for himself"),
+        ("scheduling", "*/5 * * * MON-FRI run", "1 2 3 4 5 once I caught a fish"),
+        ("chat_roles", "User: hello", "the user said hello"),
+        ("personality", "my favourite colour is red", "a red colour"),
+        ("licence_text", "Redistributions of source code must retain the above copyright notice", "the notice board"),
+        (
+            "poetry",
+            "Rough winds do shake the buds, And summer's lease is short, But thy eternal day, That fair ",
+            "And so.",
+        ),
+        ("definition", "heron: a wading bird", "Look: a heron!"),
+        ("question", "why not?", "not why"),
+        ("list", "- first item here - second item there", "0 * * * 1 run * * * * 2"),
+        ("url_path", "see https://example.org/a", "and/or"),
+        ("url_path", "in ~/src/main.c", "a/b"),
+        ("number_table", "pulse | 375.99 | 860.11 | 888.86", "in 1990 and 1991"),
+        ("number_table", "1.0 2.5 3.1 4.8 5.0", "5, 6 or 7"),
+        ("markup", "<div class='a'>x</div>", "a < b > c"),
+        ("command_line", "sudo make --keep-going", "a well-known command"),
+        ("error_message", "raised a KeyError in line 5", "an error of judgement"),
+        ("date", "on 4 July 1776", "may I come"),
+        ("money", "it cost $5,000", "it cost much"),
+        ("dialogue", '"Is it so?" said he.', "he said so"),
+        ("foreign_language", "Ich weiß nicht, wer du bist", "I do not know who you are"),
+        ("capability_assessment", "are you able to see", "the table"),
+        ("tool_recommendation", "Useful for when you need an answer", "of no use"),
+        ("polite_refusal", "I'm sorry, but I can't help with that", "it is a sorry sight"),
+        ("information_provision", "for more information see the manual", "more or less"),
+        ("uncertainty_expression", "perhaps it might be so", "it is so"),
+        ("confidence_expression", "certainly, without doubt", "a certain man"),
+    ],
+)
+def test_tags_and_indicators_know_their_like(label: str, yes: str, no: str) -> None:
+    """A plain example of each matches, something that only looks like it does not."""
+    taxonomy = default_taxonomy()
+    hits = build_label_hits([yes, no], build_term_table([yes, no]), taxonomy)
+    column = next(i for i, x in enumerate(taxonomy.labels) if x.name == label and x.kind != "category")
+    assert hits.labels[:, column].tolist() == [True, False]
