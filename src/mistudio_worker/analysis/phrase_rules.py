@@ -6,7 +6,8 @@ r"""Which runs of words and marks read as one term: an automaton, made of rules 
   `* / \ & # @ % : { } [ ]`, or a full stop within a word (`os.path`). It holds a word that is no stop word, or no
   letter at all and no colon at the end. Marks of prose (`. ? !`) neither begin nor end it, a colon does not begin
   it, quotes stand in pairs, and no bracket or quote closes that was not opened in it (`{"type":`, `user:`, `*/5`).
-- **Bare marks**: symbols, `-` and `!` alone, with or without blanks (`->`, `* * *`). An emoji is a term alone.
+- **Bare marks**: symbols, `-` and `!` alone, all or none of them with blanks between (`->`, `* * *`). An emoji is a
+  term alone.
 
 Commas, semicolons and round brackets stand in no term.
 """
@@ -83,9 +84,12 @@ def step(state: int, atom: int, *, blank: bool) -> int:
         if blank and state & HAS_MARK:
             return DEAD
         return _with_word(state | LONGER | HAS_BLANK * blank, atom)
-    if state & HAS_BLANK or (blank and (state & HAS_WORD or not (state & LAST_SYMBOL and atom & STRUCTURE))):
-        return DEAD
-    return _with_mark(state | LONGER, atom)
+    if blank:
+        bare = state & LAST_SYMBOL and atom & STRUCTURE and not state & HAS_WORD
+        if not bare or (state & LONGER and not state & HAS_BLANK):
+            return DEAD
+        return _with_mark(state | LONGER | HAS_BLANK, atom)
+    return DEAD if state & HAS_BLANK else _with_mark(state | LONGER, atom)
 
 
 def _with_word(state: int, atom: int) -> int:
