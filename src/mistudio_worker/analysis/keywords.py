@@ -71,13 +71,7 @@ def find_keywords(
     order = np.lexsort((*members.T[::-1], _form(table, finds, members), -z, finds.feature))
     content = np.concatenate([candidates, np.zeros(len(table.marks), dtype=np.bool_)])
     chosen = order[choose_terms(finds.feature[order], members[order], content, limit)]
-    keywords: list[list[KeywordStatistic]] = [[] for _ in range(top.offsets.size - 1)]
-    for i in chosen.tolist():
-        term, y = _text(table, finds, i), int(finds.count[i])
-        others = int(finds.frequency[i]) - y
-        found = KeywordStatistic(term, float(d[i]), float(z[i]), float(finds.p_value[i]), y, others)
-        keywords[finds.feature[i]].append(found)
-    return [tuple(mine) for mine in keywords]
+    return _records(table, finds.where(chosen), d[chosen], z[chosen], top.sizes.size)
 
 
 def _telling(table: TermTable, top: GroupedTop, candidates: NDArray[np.bool_], execution: Execution) -> TermFinds:
@@ -111,10 +105,19 @@ def _form(table: TermTable, finds: TermFinds, members: NDArray[np.int32]) -> NDA
     return np.where(spaced, finds.length, -finds.length)
 
 
-def _text(table: TermTable, finds: TermFinds, i: int) -> str:
-    if finds.term[i] >= 0:
-        return table.terms[int(finds.term[i])]
-    return phrase_text(table, int(finds.place[i]), int(finds.length[i]))
+def _records(
+    table: TermTable, finds: TermFinds, d: NDArray[np.float64], z: NDArray[np.float64], features: int
+) -> list[tuple[KeywordStatistic, ...]]:
+    texts = [
+        table.terms[term] if term >= 0 else phrase_text(table, place, length)
+        for term, place, length in zip(finds.term.tolist(), finds.place.tolist(), finds.length.tolist(), strict=True)
+    ]
+    counts = (finds.count.tolist(), (finds.frequency - finds.count).tolist())
+    columns = (texts, d.tolist(), z.tolist(), finds.p_value.tolist(), *counts)
+    keywords: list[list[KeywordStatistic]] = [[] for _ in range(features)]
+    for feature, *values in zip(finds.feature.tolist(), *columns, strict=True):
+        keywords[feature].append(KeywordStatistic(*values))
+    return [tuple(mine) for mine in keywords]
 
 
 def _log_odds(

@@ -52,8 +52,8 @@ class TermFinds:
     frequency: NDArray[np.int64]
     p_value: NDArray[np.float64]
 
-    def where(self, kept: NDArray[np.bool_]) -> TermFinds:
-        """The finds of a mask."""
+    def where(self, kept: NDArray[np.bool_] | NDArray[np.int64]) -> TermFinds:
+        """The finds of a mask, or those at some places in their order."""
         return TermFinds(*(getattr(self, name)[kept] for name in TermFinds.__slots__))
 
 

@@ -23,7 +23,7 @@ PLACE, OWNER, STATE, RUN = range(4)
 """Rows of `left`, a column for each place where a common run begins: where, the rank of its text, the state of the
 run, its number."""
 AT, LENGTH, TEXTS, GROUPS, LAST, LAST_GROUP, HEAD, TAIL, SLOT, FORM, COVERED = range(11)
-"""Rows of `runs`, a column for each distinct run: where it stands first, its atoms, texts that hold it and groups of
+"""Columns of `runs`, a row for each distinct run: where it stands first, its atoms, texts that hold it and groups of
 copies among them, the last such text and group, the numbers of the runs without its last and without its first atom,
 its slot, whether it is a term, whether a longer token stands for it."""
 TOKEN = 2
@@ -94,7 +94,7 @@ def common_phrases(
         table_size *= 2
     left = np.empty((4, widest), dtype=np.int64)
     hashes = np.empty(widest, dtype=np.uint64)
-    runs = np.empty((11, longest * widest), dtype=np.int64)
+    runs = np.empty((longest * widest, 11), dtype=np.int64)
     slots = np.full(table_size, -1, dtype=np.int32)
     of_symbol = np.full(kinds.size, -1, dtype=np.int32)
     finds = 0
@@ -114,7 +114,7 @@ def common_phrases(
                 atoms, kinds, steps, forms, length, places, used, groups, left, hashes, runs, slots
             )
             for run in range(first, used):
-                slots[runs[SLOT, run]] = -1
+                slots[runs[run, SLOT]] = -1
             places = _drop_rare(left, hashes, runs, places, least)
         finds = _emit(feature, used, least, most, finds, runs, out)
     return finds
@@ -140,20 +140,20 @@ def _widest(
 @njit(cache=True, nogil=True)
 def _enter(runs: NDArray[np.int64], run: int, place: int, length: int) -> None:
     """Enter a run that no text holds yet."""
-    runs[AT, run], runs[LENGTH, run] = place, length
-    runs[TEXTS, run], runs[GROUPS, run], runs[LAST, run], runs[LAST_GROUP, run] = 0, 0, -1, -1
-    runs[COVERED, run] = 0
+    runs[run, AT], runs[run, LENGTH] = place, length
+    runs[run, TEXTS], runs[run, GROUPS], runs[run, LAST], runs[run, LAST_GROUP] = 0, 0, -1, -1
+    runs[run, COVERED] = 0
 
 
 @njit(cache=True, nogil=True)
 def _count(runs: NDArray[np.int64], run: int, owner: int, group: int) -> None:
     """Count a text that holds the run, once, and its group, once."""
-    if runs[LAST, run] != owner:
-        runs[LAST, run] = owner
-        runs[TEXTS, run] += 1
-    if runs[LAST_GROUP, run] != group:
-        runs[LAST_GROUP, run] = group
-        runs[GROUPS, run] += 1
+    if runs[run, LAST] != owner:
+        runs[run, LAST] = owner
+        runs[run, TEXTS] += 1
+    if runs[run, LAST_GROUP] != group:
+        runs[run, LAST_GROUP] = group
+        runs[run, GROUPS] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -183,14 +183,14 @@ def _single(
                 run = of_symbol[symbol] = used
                 used += 1
                 _enter(runs, run, place, 1)
-                runs[HEAD, run], runs[TAIL, run] = -1, -1
-                runs[FORM, run] = 0 if state == DEAD else forms[state]
+                runs[run, HEAD], runs[run, TAIL] = -1, -1
+                runs[run, FORM] = 0 if state == DEAD else forms[state]
             _count(runs, run, owner, groups[owner])
             left[PLACE, places], left[OWNER, places], left[STATE, places], left[RUN, places] = place, owner, state, run
             hashes[places] = hashed(np.uint64(0), symbol)
             places += 1
     for run in range(used):
-        of_symbol[atoms[runs[AT, run]] >> 1] = -1
+        of_symbol[atoms[runs[run, AT]] >> 1] = -1
     return places, used
 
 
@@ -201,7 +201,7 @@ def _drop_rare(
     """Keep the places whose run stands in enough texts; return how many."""
     alive = 0
     for i in range(places):
-        if runs[TEXTS, left[RUN, i]] >= least:
+        if runs[left[RUN, i], TEXTS] >= least:
             for row in range(left.shape[0]):  # no slices: what their error would say takes seconds to compile
                 left[row, alive] = left[row, i]
             hashes[alive] = hashes[i]
@@ -242,15 +242,15 @@ def _lengthen(
             continue
         value = hashed(hashes[i], atom)
         slot = np.int64(value & mask)
-        while slots[slot] >= 0 and not same_run(atoms, runs[AT, slots[slot]], place, length):
+        while slots[slot] >= 0 and not same_run(atoms, runs[slots[slot], AT], place, length):
             slot = np.int64(np.uint64(slot + 1) & mask)
         run = slots[slot]
         if run < 0:
             run = slots[slot] = used
             used += 1
             _enter(runs, run, place, length)
-            runs[HEAD, run], runs[TAIL, run], runs[SLOT, run] = left[RUN, i], left[RUN, i + 1], slot
-            runs[FORM, run] = forms[state]
+            runs[run, HEAD], runs[run, TAIL], runs[run, SLOT] = left[RUN, i], left[RUN, i + 1], slot
+            runs[run, FORM] = forms[state]
         _count(runs, run, owner, groups[owner])
         left[PLACE, written], left[OWNER, written], left[STATE, written], left[RUN, written] = place, owner, state, run
         hashes[written] = value
@@ -262,21 +262,26 @@ def _lengthen(
 def _emit(
     feature: int, used: int, least: int, most: int, finds: int, runs: NDArray[np.int64], out: NDArray[np.int64]
 ) -> int:
-    """Write the terms of one feature that no longer one stands for; return the number of finds so far."""
-    most_texts = 0
-    for run in range(used - 1, -1, -1):
-        most_texts = max(most_texts, runs[TEXTS, run])
-        if runs[TEXTS, run] < least or not (runs[FORM, run] == TOKEN or runs[COVERED, run]):
+    """Write the terms of one feature that no longer token stands for; return the number of finds so far."""
+    given = np.empty(used, dtype=np.int64)
+    number, most_texts = 0, 0
+    for run in range(used - 1, -1, -1):  # longer runs have higher numbers: what stands for a run was seen before it
+        if runs[run, TEXTS] < least:
             continue
-        for shorter in (runs[HEAD, run], runs[TAIL, run]):
-            if shorter >= 0 and runs[TEXTS, shorter] == runs[TEXTS, run]:
-                runs[COVERED, shorter] = 1
-    room = most
+        if runs[run, FORM] == TOKEN or runs[run, COVERED]:
+            for shorter in (runs[run, HEAD], runs[run, TAIL]):
+                if shorter >= 0 and runs[shorter, TEXTS] == runs[run, TEXTS]:
+                    runs[shorter, COVERED] = 1
+        if runs[run, FORM] and not runs[run, COVERED]:
+            given[number] = run
+            number += 1
+            most_texts = max(most_texts, runs[run, TEXTS])
+    last = finds + most
     for texts in range(most_texts, least - 1, -1):
-        for run in range(used):
-            if room > 0 and runs[TEXTS, run] == texts and runs[FORM, run] and not runs[COVERED, run]:
-                out[0, finds], out[1, finds], out[2, finds] = feature, runs[AT, run], runs[LENGTH, run]
-                out[3, finds], out[4, finds] = texts, runs[GROUPS, run]
+        for i in range(number - 1, -1, -1):
+            run = given[i]
+            if finds < last and runs[run, TEXTS] == texts:
+                out[0, finds], out[1, finds], out[2, finds] = feature, runs[run, AT], runs[run, LENGTH]
+                out[3, finds], out[4, finds] = texts, runs[run, GROUPS]
                 finds += 1
-                room -= 1
     return finds
