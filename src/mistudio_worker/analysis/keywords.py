@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mistudio_worker.analysis.top_examples import GroupedTop
 
 FAMILY_WISE_ERROR = 0.01
-LEAST_SHARE, LEAST_TEXTS = 0.2, 3
+LEAST_SHARE, LEAST_TEXTS = 0.15, 3
 """A keyword stands in so many of the distinct top texts: what fewer share, or only copies of one text, is no concept
 of the feature, though it may be no chance."""
 PRIOR_SHARE = 0.25

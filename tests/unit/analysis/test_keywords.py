@@ -132,11 +132,11 @@ def test_long_texts_have_no_keywords_for_being_long() -> None:
 
 
 def test_a_few_top_texts_make_no_keyword() -> None:
-    """What less than a fifth of the top texts share is no keyword, however rare it is elsewhere."""
+    """What less than 15 % of the top texts share is no keyword, however rare it is elsewhere."""
     texts = [f"{t} heron" if i < 4 else t for i, t in enumerate(FILLER)]
     table = build_term_table(texts)
-    assert [k.keyword for k in found_in(table, list(range(20)))[0]] == ["heron"]
-    assert found_in(table, list(range(21))) == [()]
+    assert [k.keyword for k in found_in(table, list(range(26)))[0]] == ["heron"]
+    assert found_in(table, list(range(27))) == [()]
 
 
 def test_stop_words_letters_and_numbers_are_never_keywords() -> None:
