@@ -37,11 +37,12 @@ from mistudio_worker.worker.retry import AttemptLimits, Budget
 from mistudio_worker.worker.workspace import sweep
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from mistudio_worker.settings import Settings
     from mistudio_worker.worker.ports import ObjectStore, Publisher, RecordSource
     from mistudio_worker.worker.production import Analyst
+    from mistudio_worker.worker.steps import JobObserver
 
 log = structlog.get_logger(__name__)
 CHILD_SHARE = 0.85
@@ -165,8 +166,12 @@ def make_child(settings: Settings) -> Child:
     return Child(memory_limit_bytes=child_memory_bytes(settings), deadline_s=settings.job.deadline_s)
 
 
-async def run_worker(settings: Settings) -> None:
+async def run_worker(settings: Settings, observers: Sequence[JobObserver] = ()) -> None:
     """Work until SIGTERM or SIGINT; a second signal ends at once.
+
+    Args:
+        settings: all of them.
+        observers: told of the steps of every job.
 
     Raises:
         ChildFailed: the analysing process cannot be started.
@@ -177,7 +182,7 @@ async def run_worker(settings: Settings) -> None:
     async with open_store(settings) as store, open_publisher(settings) as publisher:
         patience = Patience(settings.job.retry_wait_max_s)
         ports = WorkerPorts(store, publisher, kafka_source(settings), children, patience)
-        loop = wire(settings, ports)
+        loop = wire(settings, ports, observers)
         _drain_on_signal(loop)
         if unknown := unknown_variables():
             log.warning("variables that no setting reads", variables=unknown)
@@ -202,12 +207,13 @@ class WorkerPorts:
     patience: Patience
 
 
-def wire(settings: Settings, ports: WorkerPorts) -> WorkerLoop:
+def wire(settings: Settings, ports: WorkerPorts, observers: Sequence[JobObserver] = ()) -> WorkerLoop:
     """Put the worker together from its ports."""
     slots = asyncio.Semaphore(settings.job.concurrency)
     production = Production(_production_config(settings), ports.store, ports.analyst, ports.patience)
     runner = JobRunner(_job_config(settings), JobPorts(ports.store, ports.publisher, production, ports.patience, slots))
-    return WorkerLoop(ports.source, runner, ports.patience, slots, grace_s=settings.job.grace_s)
+    grace_s = settings.job.grace_s
+    return WorkerLoop(ports.source, runner, ports.patience, slots, grace_s=grace_s, observers=observers)
 
 
 async def _prepare(settings: Settings, children: ChildPool, store: ObjectStore, patience: Patience) -> None:

@@ -18,12 +18,14 @@ from mistudio_worker.worker.patience import Patience
 from mistudio_worker.worker.ports import Record
 from mistudio_worker.worker.production import Production, ProductionConfig
 from mistudio_worker.worker.retry import AttemptLimits, Budget
+from mistudio_worker.worker.steps import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from mistudio_worker.worker.ports import Message
+    from mistudio_worker.worker.steps import JobObserver
 
 JOB = "train_20260102_030405_0001"
 ARTIFACTS, RESULTS = "artifacts", "results"
@@ -89,6 +91,7 @@ class House:
     config: JobConfig = CONFIG
     name: str = "worker"
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    observers: Sequence[JobObserver] = ()
 
     def waiting(self, wait_s: float) -> House:
         """The same house, waiting longer for artifacts."""
@@ -119,7 +122,7 @@ class House:
         """Carry one record to its outcome, within a limit, and settle it as the loop does."""
         record = record or record_of()
         async with asyncio.timeout(20):
-            await self.runner.run(record)
+            await self.runner.run(JobState(record, self.observers))
             await self.runner.forget(record)
 
     def manifests(self) -> list[ManifestV1]:

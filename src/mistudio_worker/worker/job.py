@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,6 +17,7 @@ from mistudio_worker.worker.incoming import read_request, readable_job_id
 from mistudio_worker.worker.inputs import locate
 from mistudio_worker.worker.production import Order
 from mistudio_worker.worker.retry import check_attempts, smaller_budget
+from mistudio_worker.worker.steps import Finished, Step, Taken
 
 if TYPE_CHECKING:
     from mistudio_worker.domain.identity import JobIdentity
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mistudio_worker.worker.production import Production
     from mistudio_worker.worker.result_store import StoredManifest
     from mistudio_worker.worker.retry import AttemptLimits, Budget
+    from mistudio_worker.worker.steps import JobState
 
 log = structlog.get_logger(__name__)
 ARTIFACT_POLL_S = (0.5, 10.0)
@@ -66,26 +67,6 @@ class JobPorts:
     slots: asyncio.Semaphore
 
 
-@dataclass(slots=True)
-class JobState:
-    """What is known of a running job, for its progress and its canonical log line."""
-
-    record: Record
-    job: str | None = None
-    find_job_id: str | None = None
-    traceparent: str | None = None
-    attempt: int = 0
-    outcome: str = "given back"
-    code: str | None = None
-    begun_s: float = field(default_factory=time.monotonic)
-
-    def summary(self) -> dict[str, object]:
-        """Return the fields of the canonical log line."""
-        place = {name: getattr(self.record, name) for name in ("topic", "partition", "offset")}
-        told = {name: getattr(self, name) for name in ("job", "find_job_id", "attempt", "outcome", "code")}
-        return {**place, **told, "duration_s": round(time.monotonic() - self.begun_s, 3)}
-
-
 class JobRunner:
     """Carries one record after another to its outcome."""
 
@@ -94,20 +75,21 @@ class JobRunner:
         self._ports = ports
         self._outlast = ports.patience.outlast
 
-    async def run(self, record: Record) -> None:
-        """Carry a record to its outcome: find-complete, or the dead letter and find-failed.
+    async def run(self, state: JobState) -> None:
+        """Carry a new job's record to its outcome: find-complete, or the dead letter and find-failed.
 
         When this returns, all replicas have acknowledged the outcome and the offset may be committed.
         Cancelling gives the record back: no outcome is published, and the attempt is not counted.
         """
-        state = JobState(record)
+        state.tell(Taken())
         try:
-            await self._reach_outcome(record, state)
+            await self._reach_outcome(state)
         except Exception:  # not even a dead letter could be written: the loop takes the record again, but not at once
             await asyncio.sleep(PAUSE_WITHOUT_OUTCOME_S)
             raise
         finally:
             log.info("job", **state.summary())
+            state.tell(Finished())
 
     async def forget(self, record: Record) -> None:
         """Drop the count of a record's attempts, once its offset is committed; never raises.
@@ -120,30 +102,35 @@ class JobRunner:
         except (MistudioError, TimeoutError):
             log.info("the count of attempts of a finished record stays", hash=record_hash(record))
 
-    async def _reach_outcome(self, record: Record, state: JobState) -> None:
+    async def _reach_outcome(self, state: JobState) -> None:
         try:
-            stored = await self._result(record, state)
+            stored = await self._result(state)
             message = announcements.find_complete_message(self._config.topics, stored, state.traceparent)
-            await self._outlast(self._ports.publisher.publish, message)
+            with state.step(Step.PUBLISH):
+                await self._outlast(self._ports.publisher.publish, message)
             state.outcome = stored.manifest.status
         except Exception as error:  # a defect of ours must not become poison either
             known = error if isinstance(error, MistudioError) else _defect(error)
-            await self._dead_letter(record, known, state)
+            await self._dead_letter(known, state)
             state.outcome, state.code = "dead-lettered", known.code
 
-    async def _result(self, record: Record, state: JobState) -> StoredManifest:
+    async def _result(self, state: JobState) -> StoredManifest:
         """Return the one result of this input: the known one, or a new one."""
-        request = read_request(record, artifacts_bucket=self._config.artifacts_bucket)
+        with state.step(Step.READ):
+            request = read_request(state.record, artifacts_bucket=self._config.artifacts_bucket)
         state.job, state.traceparent = request.training_job_id, request.traceparent
         looks = 0
         while True:
             looks += 1
-            inputs = await self._await_inputs(request)
-            identity = self._identify(request, inputs)
+            with state.step(Step.IDENTIFY):
+                inputs = await self._await_inputs(request)
+                identity = self._identify(request, inputs)
             state.find_job_id = identity.find_job_id
             try:
                 async with self._ports.slots:
-                    return await self._known(identity) or await self._make(request, inputs, identity, state)
+                    with state.step(Step.LOOK_UP):
+                        known = await self._known(identity)
+                    return known or await self._make(request, inputs, identity, state)
             except NotYetThere:  # an artifact was replaced while it was read, or before a slot was free: look again
                 if looks == MAX_LOOKS:
                     raise
@@ -216,11 +203,12 @@ class JobRunner:
         Raises:
             ServiceAway: a fault of the worker's surroundings, such as a full disk: the attempt is given back.
         """
-        counts = await self._outlast(ledger.counts)
-        last = await self._outlast(ledger.last_failure) if counts.failed else None
-        check_attempts(counts, self._config.attempt_limits, last)
-        budget = smaller_budget(self._config.budget, counts, last)
-        state.attempt = await self._outlast(ledger.claim)
+        with state.step(Step.CLAIM):
+            counts = await self._outlast(ledger.counts)
+            last = await self._outlast(ledger.last_failure) if counts.failed else None
+            check_attempts(counts, self._config.attempt_limits, last)
+            budget = smaller_budget(self._config.budget, counts, last)
+            state.attempt = await self._outlast(ledger.claim)
         try:
             return await self._produce(order, budget, state)
         except ChildFailed as error:
@@ -237,6 +225,7 @@ class JobRunner:
         )
 
         def report(progress: Progress) -> None:
+            state.tell(progress)
             event = FindProgressV1(
                 source_job_id=order.identity.training_job_id,
                 find_job_id=order.identity.find_job_id,
@@ -247,17 +236,16 @@ class JobRunner:
             reporter.report(event, state.traceparent)
 
         try:
-            return await self._ports.production.produce(order, budget, state.attempt, report)
+            return await self._ports.production.produce(order, budget, state, report)
         finally:
             await reporter.close()
 
-    async def _dead_letter(self, record: Record, error: MistudioError, state: JobState) -> None:
+    async def _dead_letter(self, error: MistudioError, state: JobState) -> None:
         """Put the record where it harms nobody and nothing of it is lost."""
-        ports, topics = self._ports, self._config.topics
+        ports, topics, bucket, record = self._ports, self._config.topics, self._config.results_bucket, state.record
         letter = announcements.dead_letter_message(topics, record, error, state.attempt)
-        await self._outlast(
-            announcements.publish_dead_letter, ports.publisher, ports.store, self._config.results_bucket, letter, record
-        )
+        with state.step(Step.DEAD_LETTER):
+            await self._outlast(announcements.publish_dead_letter, ports.publisher, ports.store, bucket, letter, record)
         job = state.job or readable_job_id(record)
         if job is not None:
             failed = announcements.find_failed_message(
@@ -269,7 +257,8 @@ class JobRunner:
                 attempt=state.attempt,
                 traceparent=state.traceparent,
             )
-            await self._outlast(ports.publisher.publish, failed)
+            with state.step(Step.PUBLISH_FAILURE):
+                await self._outlast(ports.publisher.publish, failed)
 
     async def _release(self, ledger: AttemptLedger, number: int) -> None:
         try:

@@ -19,13 +19,15 @@ import structlog
 
 from mistudio_worker.errors import ServiceAway
 from mistudio_worker.worker.ports import CommitOutcome, Partition
+from mistudio_worker.worker.steps import JobState, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
     from mistudio_worker.worker.job import JobRunner
     from mistudio_worker.worker.patience import Patience
     from mistudio_worker.worker.ports import Record, RecordSource
+    from mistudio_worker.worker.steps import JobObserver
 
 log = structlog.get_logger(__name__)
 POLL_S = 0.5
@@ -35,9 +37,14 @@ POLL_S = 0.5
 class RunningJob:
     """A job and the record that it holds."""
 
-    record: Record
+    state: JobState
     epoch: int
     task: asyncio.Task[None]
+
+    @property
+    def record(self) -> Record:
+        """What it answers."""
+        return self.state.record
 
     @property
     def partition(self) -> Partition:
@@ -54,16 +61,25 @@ class WorkerLoop:
         patience: knows which services are away.
         slots: as many places as jobs may compute at a time.
         grace_s: how long running jobs may go on after `drain`.
+        observers: told of the steps of every job.
     """
 
-    def __init__(
-        self, source: RecordSource, runner: JobRunner, patience: Patience, slots: asyncio.Semaphore, *, grace_s: float
+    def __init__(  # noqa: PLR0913 - its parts, by name
+        self,
+        source: RecordSource,
+        runner: JobRunner,
+        patience: Patience,
+        slots: asyncio.Semaphore,
+        *,
+        grace_s: float,
+        observers: Sequence[JobObserver] = (),
     ) -> None:
         self._source = source
         self._runner = runner
         self._patience = patience
         self._slots = slots
         self._grace_s = grace_s
+        self._observers = observers
         self._jobs: dict[Partition, RunningJob] = {}
         self._epoch = 0
         self._in_doubt = False
@@ -146,8 +162,9 @@ class WorkerLoop:
             self._source.seek(partition, record.offset)
             return
         self._source.pause([partition])
-        task = asyncio.create_task(self._runner.run(record), name=f"job-{partition.number}-{record.offset}")
-        self._jobs[partition] = RunningJob(record, self._epoch, task)
+        state = JobState(record, self._observers)
+        task = asyncio.create_task(self._runner.run(state), name=f"job-{partition.number}-{record.offset}")
+        self._jobs[partition] = RunningJob(state, self._epoch, task)
 
     async def _commit_finished(self) -> None:
         for job in [job for job in self._jobs.values() if job.task.done()]:
@@ -182,7 +199,8 @@ class WorkerLoop:
                 return committed
         if self._in_doubt or self._jobs.get(partition) is not job:
             return None
-        outcome = await self._commit_unless_revoked(partition, next_offset)
+        with job.state.step(Step.COMMIT):
+            outcome = await self._commit_unless_revoked(partition, next_offset)
         if outcome is CommitOutcome.UNKNOWN:
             return None
         if outcome is CommitOutcome.LOST:

@@ -14,6 +14,7 @@ from mistudio_worker.errors import ChildFailed, RefusedInput
 from mistudio_worker.worker import result_store
 from mistudio_worker.worker.analysis_request import AnalysisRequest, Progress
 from mistudio_worker.worker.inputs import FILE_NAMES, fetch
+from mistudio_worker.worker.steps import Step
 from mistudio_worker.worker.workspace import workspace
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mistudio_worker.worker.ports import FetchedFile, ObjectStore
     from mistudio_worker.worker.result_store import StoredManifest
     from mistudio_worker.worker.retry import Budget
+    from mistudio_worker.worker.steps import JobState
 
 
 class Analyst(Protocol):
@@ -76,7 +78,7 @@ class Production:
         self._outlast = patience.outlast
 
     async def produce(
-        self, order: Order, budget: Budget, attempt: int, report: Callable[[Progress], None]
+        self, order: Order, budget: Budget, state: JobState, report: Callable[[Progress], None]
     ) -> StoredManifest:
         """Make the result of one job visible.
 
@@ -91,15 +93,18 @@ class Production:
         with workspace(self._config.work_dir) as directory:
             report(Progress("fetch", 0.0))
             begun_s = time.perf_counter()
-            fetched = await self._outlast(fetch, self._store, order.inputs, order.request, directory)
+            with state.step(Step.FETCH):
+                fetched = await self._outlast(fetch, self._store, order.inputs, order.request, directory)
             fetch_s = time.perf_counter() - begun_s
             exports = directory / "exports"
             exports.mkdir()
-            outcome = await self._analyse(self._analysis_request(order, fetched, exports, budget), report)
+            with state.step(Step.ANALYZE):
+                outcome = await self._analyse(self._analysis_request(order, fetched, exports, budget), report)
             report(Progress("upload", 0.0))
             if order.known is not None:
-                return await self._repair(order.known, outcome)
-            return await self._publish(order, outcome, fetched, attempt=attempt, fetch_s=fetch_s)
+                with state.step(Step.UPLOAD):
+                    return await self._repair(order.known, outcome)
+            return await self._publish(order, outcome, fetched, state, fetch_s=fetch_s)
 
     async def _analyse(self, request: AnalysisRequest, report: Callable[[Progress], None]) -> AnalysisOutcome:
         try:
@@ -133,13 +138,20 @@ class Production:
         )
 
     async def _publish(
-        self, order: Order, outcome: AnalysisOutcome, fetched: dict[str, FetchedFile], *, attempt: int, fetch_s: float
+        self,
+        order: Order,
+        outcome: AnalysisOutcome,
+        fetched: dict[str, FetchedFile],
+        state: JobState,
+        *,
+        fetch_s: float,
     ) -> StoredManifest:
         """Upload the exports under a prefix of our own; then the manifest, if there is none yet."""
         bucket, job = self._config.results_bucket, order.identity.find_job_id
         prefix = result_store.new_data_prefix(job)
         begun_s = time.perf_counter()
-        exports = await self._outlast(result_store.upload_exports, self._store, bucket, prefix, outcome.exports)
+        with state.step(Step.UPLOAD):
+            exports = await self._outlast(result_store.upload_exports, self._store, bucket, prefix, outcome.exports)
         upload_s = time.perf_counter() - begun_s
         manifest = ManifestV1(
             find_job_id=job,
@@ -158,14 +170,21 @@ class Production:
             versions=outcome.versions,
             timings={"fetch": round(fetch_s, 3), **outcome.timings, "upload": round(upload_s, 3)},
             platform={**outcome.platform, "peak_memory_bytes": str(outcome.peak_memory_bytes)},
-            attempt=attempt,
+            attempt=state.attempt,
             worker=self._config.worker_name,
         )
+        with state.step(Step.MANIFEST):
+            stored = await self._make_visible(manifest, order.identity)
+        await self._outlast(result_store.sweep, self._store, stored)
+        return stored
+
+    async def _make_visible(self, manifest: ManifestV1, identity: JobIdentity) -> StoredManifest:
+        """Write the manifest, or take over the one that was there first."""
         while True:
+            bucket = self._config.results_bucket
             stored = await self._outlast(result_store.write_manifest, self._store, bucket, manifest)
-            stored = stored or await self._winner(order.identity)
+            stored = stored or await self._winner(identity)
             if stored is not None:
-                await self._outlast(result_store.sweep, self._store, stored)
                 return stored
 
     async def _winner(self, identity: JobIdentity) -> StoredManifest | None:

@@ -14,6 +14,7 @@ from support.house import ARTIFACTS, CONTENTS, JOB, KEYS, MEMORY_BYTES, RESULTS,
 
 from mistudio_worker.errors import ChildFailed, MistudioError, RefusedInput, ServiceAway
 from mistudio_worker.worker.attempts import record_hash
+from mistudio_worker.worker.steps import JobState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -336,7 +337,7 @@ class TestAttempts:
         record = record_of()
         for _ in range(2):
             async with asyncio.timeout(20):
-                await house.runner.run(record)
+                await house.runner.run(JobState(record))
         assert house.codes() == ["ATTEMPTS_EXHAUSTED", "ATTEMPTS_EXHAUSTED"]
         assert len(house.analyst.requests) == 3
 
@@ -582,9 +583,9 @@ async def test_slots_bound_the_analyses(tmp_path: Path) -> None:
     house = House(tmp_path, analyst=FakeAnalyst())
     house.analyst.script.extend(["hang", None])
     runner = house.runner
-    first = asyncio.create_task(runner.run(record_of()))
+    first = asyncio.create_task(runner.run(JobState(record_of())))
     await house.analyst.hanging.wait()
-    second = asyncio.create_task(runner.run(record_of({"job_id": JOB, "parameters": {"top_k": 3}}, offset=1)))
+    second = asyncio.create_task(runner.run(JobState(record_of({"job_id": JOB, "parameters": {"top_k": 3}}, offset=1))))
     await asyncio.sleep(0.05)
     assert len(house.analyst.requests) == 1
     house.analyst.go_on.set()

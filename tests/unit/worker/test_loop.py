@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from mistudio_worker.worker.ports import AssignmentListener, Record
+    from mistudio_worker.worker.steps import JobState
 
 WITHIN_S = 5.0
 
@@ -35,8 +36,9 @@ class GatedRunner(JobRunner):
         self.forgotten: list[tuple[int, int]] = []
         self.gate = asyncio.Event()
 
-    async def run(self, record: Record) -> None:
+    async def run(self, state: JobState) -> None:
         """Wait for the gate."""
+        record = state.record
         self.begun.append(record)
         try:
             async with self.slots:

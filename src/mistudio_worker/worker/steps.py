@@ -1,0 +1,114 @@
+"""The numbered steps of a job, and those who are told of them: logs, metrics, traces."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mistudio_worker.worker.analysis_request import Progress
+    from mistudio_worker.worker.ports import Record
+
+
+class Step(StrEnum):
+    """What a job does, in this order; a refused one goes from where it is to `DEAD_LETTER`."""
+
+    READ = "read"  # 1. validate the event
+    IDENTIFY = "identify"  # 2. find the artifacts, derive the find job id
+    LOOK_UP = "look_up"  # 2. is the result known already?
+    CLAIM = "claim"  # 3. claim an attempt
+    FETCH = "fetch"  # 4. fetch and verify the artifacts
+    ANALYZE = "analyze"  # 5. decode, analyse, write the exports, in the child
+    UPLOAD = "upload"  # 6. upload the exports
+    MANIFEST = "manifest"  # 7. make them visible
+    PUBLISH = "publish"  # 8. find-complete
+    DEAD_LETTER = "dead_letter"  # 8. instead: the dead letter
+    PUBLISH_FAILURE = "publish_failure"  # 8. and find-failed
+    COMMIT = "commit"  # 9. offset + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A record was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A step begins."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A step is over, by an error where there is one; it may begin again."""
+
+    step: Step
+    duration_s: float
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The job has its outcome, or was given back; only `Step.COMMIT` may follow."""
+
+
+JobEvent: TypeAlias = "Taken | Begun | Progress | Ended | Finished"
+JobObserver: TypeAlias = "Callable[[JobState, JobEvent], None]"
+"""Is told what happens to jobs: on the event loop, so it returns at once, and it raises nothing."""
+
+
+@dataclass(slots=True)
+class JobState:
+    """What is known of a running job.
+
+    Attributes:
+        record: what it answers.
+        observers: told of its steps.
+        job: training job id; None until the event is read.
+        find_job_id: None until the artifacts are found.
+        traceparent: of the event.
+        attempt: 0 until one is claimed.
+        outcome: `completed`, `partial`, `dead-lettered`, or `given back`.
+        code: of the error that ended it.
+        begun_s: on the monotonic clock.
+    """
+
+    record: Record
+    observers: Sequence[JobObserver] = ()
+    job: str | None = None
+    find_job_id: str | None = None
+    traceparent: str | None = None
+    attempt: int = 0
+    outcome: str = "given back"
+    code: str | None = None
+    begun_s: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def step(self, step: Step) -> Iterator[None]:
+        """Tell the observers when a step begins and ends."""
+        self.tell(Begun(step))
+        begun_s, failure = time.monotonic(), None
+        try:
+            yield
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            self.tell(Ended(step, time.monotonic() - begun_s, failure))
+
+    def tell(self, event: JobEvent) -> None:
+        """Tell the observers what happened."""
+        for observer in self.observers:
+            observer(self, event)
+
+    def summary(self) -> dict[str, object]:
+        """Return the fields of the canonical log line."""
+        place = {name: getattr(self.record, name) for name in ("topic", "partition", "offset")}
+        told = {name: getattr(self, name) for name in ("job", "find_job_id", "attempt", "outcome", "code")}
+        return {**place, **told, "duration_s": round(time.monotonic() - self.begun_s, 3)}
