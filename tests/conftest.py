@@ -16,8 +16,11 @@ from support.services import Services
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from embedded.toxiproxy import Proxies
+
 ON_KAFKA = {"stack", "services", "own_broker"}
 ON_MINIO = {"minio_stack", "minio_store"}
+ON_TOXIPROXY = {"proxies"}
 """Fixtures that start servers."""
 
 
@@ -32,6 +35,15 @@ def stack() -> Iterator[EmbeddedStack]:
 def minio_stack() -> Iterator[EmbeddedStack]:
     """MinIO itself, without a broker, whatever store the environment names."""
     with EmbeddedStack(store="minio", broker=False, variables={}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def proxies(stack: EmbeddedStack) -> Iterator[Proxies]:
+    """The ways to broker and store of the shared stack that a test may let fail; it heals them at its end."""
+    if BOOTSTRAP_SERVERS in os.environ:
+        pytest.skip(f"puts a proxy before a Kafka of its own, and {BOOTSTRAP_SERVERS} names one: unset it to run this")
+    with stack.proxies() as running:
         yield running
 
 
@@ -64,15 +76,15 @@ def unique_name() -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what asks for the stack, and run it last: a wrong unit shows before a broker is started."""
     for item in items:
-        if _fixtures(item) & (ON_KAFKA | ON_MINIO):
+        if _fixtures(item) & (ON_KAFKA | ON_MINIO | ON_TOXIPROXY):
             item.add_marker(pytest.mark.integration)
         if _fixtures(item) & ON_MINIO:
             item.add_marker(pytest.mark.minio)
     items.sort(key=lambda item: (item.get_closest_marker("integration") is not None, _is_minio(item)))
-    # Left out where there is neither MinIO nor Go to build it with; in CI its absence is an error.
-    if (problem := programs.minio_problem()) and not os.environ.get("CI"):
-        for item in filter(_is_minio, items):
-            item.add_marker(pytest.mark.skip(reason=problem))
+    # Left out where there is neither the program nor Go to build it with; in CI its absence is an error.
+    for item in [] if os.environ.get("CI") else items:
+        if problems := [problem for program in _go_programs(item) if (problem := program.problem())]:
+            item.add_marker(pytest.mark.skip(reason=problems[0]))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -85,14 +97,20 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             if BOOTSTRAP_SERVERS not in os.environ and any(_fixtures(item) & ON_KAFKA for item in chosen):
                 programs.require("java")
                 programs.kafka_jars()
-            if any(map(_is_minio, chosen)):
-                programs.minio_binary()
+            for program in {program for item in chosen for program in _go_programs(item)}:
+                program.binary()
     except StackError as error:
         raise pytest.UsageError(str(error)) from None
 
 
 def _fixtures(item: pytest.Item) -> set[str]:
     return set(getattr(item, "fixturenames", ()))
+
+
+def _go_programs(item: pytest.Item) -> list[programs.GoProgram]:
+    """Programs built with Go that a test needs."""
+    toxiproxy = [programs.TOXIPROXY] if _fixtures(item) & ON_TOXIPROXY else []
+    return [programs.MINIO, *toxiproxy] if _is_minio(item) else toxiproxy
 
 
 def _is_minio(item: pytest.Item) -> bool:

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -22,9 +23,10 @@ SERVER_PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxied_port},CONTROLLER://127.0.0.1:{controller_port}
+# A client that comes through a proxy is sent back to the proxy, else it would go around it from its second request on.
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy_port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs={log_directory}
@@ -53,6 +55,23 @@ log.cleaner.dedupe.buffer.size=2097152
 """
 
 
+@dataclass(frozen=True)
+class BrokerPorts:
+    """The ports of one broker.
+
+    Attributes:
+        port: For clients.
+        controller_port: For the broker itself.
+        proxied_port: For what a proxy passes on.
+        proxy_port: Where such a proxy has to listen; nobody does until there is one.
+    """
+
+    port: int
+    controller_port: int
+    proxied_port: int
+    proxy_port: int
+
+
 def java_command(main_class: str, *arguments: str) -> list[str]:
     """The command line of one of Kafka's own programs."""
     log_settings = Path(__file__).with_name("log4j2.properties")
@@ -72,7 +91,7 @@ def cluster_id() -> str:
     return text if text[0] != "-" else cluster_id()
 
 
-def broker(directory: Path, *, port: int, controller_port: int) -> Server:
+def broker(directory: Path, ports: BrokerPorts) -> Server:
     """Write the settings, format the storage, and return the broker, not started yet.
 
     Raises:
@@ -80,7 +99,7 @@ def broker(directory: Path, *, port: int, controller_port: int) -> Server:
     """
     settings = directory / "server.properties"
     data = directory / "kafka"
-    settings.write_text(SERVER_PROPERTIES.format(port=port, controller_port=controller_port, log_directory=data))
+    settings.write_text(SERVER_PROPERTIES.format(**vars(ports), log_directory=data))
     formatted = subprocess.run(
         java_command("kafka.tools.StorageTool", "format", "-t", cluster_id(), "-c", str(settings)),
         stdin=subprocess.DEVNULL,

@@ -67,9 +67,9 @@ def tool_problem(tool: str, package: str, why: str) -> Optional[str]:  # noqa: U
     return f"{why} needs `{tool}`, which is not on the PATH: install it (Debian: apt-get install {package})."
 
 
-def go_problem() -> Optional[str]:  # noqa: UP045
-    """Look for Go; None when it is there."""
-    return tool_problem("go", "golang", "Building MinIO")
+def go_problem(program: str) -> Optional[str]:  # noqa: UP045
+    """Look for Go, which builds a program; None when it is there."""
+    return tool_problem("go", "golang", "Building " + program)
 
 
 def problem(need: str) -> Optional[str]:  # noqa: UP045
@@ -81,7 +81,7 @@ def problem(need: str) -> Optional[str]:  # noqa: UP045
     if need == "mvn":
         return None if is_cached("kafka") else tool_problem("mvn", "maven", "Fetching Kafka's jars for the first time")
     if need == "go":
-        return None if is_cached("minio") else go_problem()
+        return None if is_cached("minio") and is_cached("toxiproxy") else go_problem("MinIO and toxiproxy")
     raise ValueError(f"unknown need {need!r}: known are python, java, mvn, go")
 
 

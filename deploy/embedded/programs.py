@@ -8,6 +8,7 @@ import subprocess
 import sysconfig
 import tempfile
 import xml.etree.ElementTree as ET  # our own pom.xml
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,6 @@ from embedded.process import StackError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MINIO_MODULE = "github.com/minio/minio"
-MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
 POM = Path(__file__).with_name("pom.xml")
 
 
@@ -62,29 +61,54 @@ def kafka_jars() -> Path:
     return place
 
 
-def minio_problem() -> str | None:
-    """Why MinIO cannot be had on this machine, and what to do; None where it is built or can be."""
-    return None if _minio_place().is_dir() else preflight.go_problem()
+@dataclass(frozen=True)
+class GoProgram:
+    """A server that is built from its pinned source, once.
 
-
-def minio_binary() -> Path:
-    """The MinIO server, built from its pinned source with Go where it is not there yet (minutes, 150 MB).
-
-    Raises:
-        StackError: Go is missing or could not build it.
+    Attributes:
+        name: Of its folder in the cache.
+        title: As a user knows it.
+        package: What `go install` builds; its last part is the name of the file.
+        version: A tag or a pseudo-version of the module.
+        cost: What building it takes.
     """
-    if problem := minio_problem():
-        raise StackError(problem)
-    place = _minio_place()
-    if not place.is_dir():
-        print("Building MinIO from its source, once (some minutes) ...", flush=True)
-        install = ["go", "install", f"{MINIO_MODULE}@{MINIO_VERSION}"]
-        _fill(place, lambda new: ["env", f"GOBIN={new}", *install], what="MinIO")
-    return place / "minio"
+
+    name: str
+    title: str
+    package: str
+    version: str
+    cost: str
+
+    @property
+    def place(self) -> Path:
+        """Its folder in the cache."""
+        return cache_directory() / f"{self.name}-{self.version}"
+
+    def problem(self) -> str | None:
+        """Why it cannot be had on this machine, and what to do; None where it is built or can be."""
+        return None if self.place.is_dir() else preflight.go_problem(self.title)
+
+    def binary(self) -> Path:
+        """The program, built with Go where it is not there yet.
+
+        Raises:
+            StackError: Go is missing or could not build it.
+        """
+        if problem := self.problem():
+            raise StackError(problem)
+        if not self.place.is_dir():
+            print(f"Building {self.title} from its source, once ({self.cost}) ...", flush=True)
+            install = ["go", "install", f"{self.package}@{self.version}"]
+            _fill(self.place, lambda new: ["env", f"GOBIN={new}", *install], what=self.title)
+        return self.place / self.package.rsplit("/", 1)[1]
 
 
-def _minio_place() -> Path:
-    return cache_directory() / f"minio-{MINIO_VERSION}"
+MINIO = GoProgram(
+    "minio", "MinIO", "github.com/minio/minio", "v0.0.0-20260212201848-7aac2a2c5b7c", cost="some minutes, 150 MB"
+)
+TOXIPROXY = GoProgram(
+    "toxiproxy", "toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server", "v2.12.0", cost="half a minute, 16 MB"
+)
 
 
 def weed_binary() -> Path:

@@ -15,11 +15,11 @@ import os
 import secrets
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
-from embedded import kafka, programs, stores
+from embedded import kafka, programs, stores, toxiproxy
 from embedded.ports import FreePorts
 from embedded.process import Keeper, Server, StackError
 
@@ -59,6 +59,7 @@ class EmbeddedStack:
         self._directory: Path | None = None
         self._servers: list[Server] = []
         self._kafka: Server | None = None
+        self._kafka_ports = kafka.BrokerPorts(0, 0, 0, 0)
         self._ports = FreePorts()
 
     def environment(self) -> dict[str, str]:
@@ -110,6 +111,28 @@ class EmbeddedStack:
         finally:
             server.stop(grace_s)
 
+    @contextmanager
+    def proxies(self) -> Iterator[toxiproxy.Proxies]:
+        """Put a proxy before this stack's own broker, and one before the store, to let the network fail.
+
+        Raises:
+            StackError: The broker is not of this stack, or toxiproxy cannot be had.
+        """
+        self._own_kafka()
+        api_port, store_port = self._ports.take(2)
+        server = toxiproxy.server(self._new_directory("proxies-"), port=api_port)
+        with closing(toxiproxy.Api(api_port)) as api:
+            self._start(server, api.answers)
+            ports, endpoint = self._kafka_ports, self._environment[ENDPOINT]
+            upstream = f"127.0.0.1:{ports.proxied_port}"
+            broker = toxiproxy.Proxy(api, "broker", port=ports.proxy_port, upstream=upstream)
+            store = toxiproxy.Proxy(api, "store", port=store_port, upstream=endpoint.split("//")[-1].rstrip("/"))
+            through = {BOOTSTRAP_SERVERS: broker.address, ENDPOINT: store.address}
+            try:
+                yield toxiproxy.Proxies(broker, store, {**self._environment, **through})
+            finally:
+                server.kill()
+
     def kill_kafka(self) -> None:
         """SIGKILL the broker and keep its data."""
         self._own_kafka().kill()
@@ -125,7 +148,7 @@ class EmbeddedStack:
             programs.require("java")
             programs.kafka_jars()
         if ENDPOINT not in self._variables:
-            _ = programs.minio_binary() if self._store_name == "minio" else programs.weed_binary()
+            _ = programs.MINIO.binary() if self._store_name == "minio" else programs.weed_binary()
 
     def _start_broker(self) -> None:
         if not self._with_broker:
@@ -136,10 +159,10 @@ class EmbeddedStack:
         _again_with_other_ports(self._start_broker_once)
 
     def _start_broker_once(self) -> None:
-        port, controller_port = self._ports.take(2)
+        self._kafka_ports = kafka.BrokerPorts(*self._ports.take(4))
         directory = self._new_directory("broker-")
-        bootstrap_servers = f"127.0.0.1:{port}"
-        self._kafka = kafka.broker(directory, port=port, controller_port=controller_port)
+        bootstrap_servers = f"127.0.0.1:{self._kafka_ports.port}"
+        self._kafka = kafka.broker(directory, self._kafka_ports)
         self._start(self._kafka, lambda: kafka.answers(bootstrap_servers))
         self._environment[BOOTSTRAP_SERVERS] = bootstrap_servers
 

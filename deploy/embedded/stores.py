@@ -67,7 +67,7 @@ def minio(directory: Path, *, ports: Sequence[int], access_key: str, secret_key:
     data.mkdir()
     port, console_port = ports
     command = [
-        str(programs.minio_binary()),
+        str(programs.MINIO.binary()),
         "server",
         str(data),
         f"--address=127.0.0.1:{port}",

@@ -87,16 +87,19 @@ def test_kafkas_version_stands_in_the_pom() -> None:
     assert programs.kafka_version().split(".")[0] == "4"
 
 
-def test_minio_is_had_where_its_version_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("program", [programs.MINIO, programs.TOXIPROXY], ids=lambda program: program.name)
+def test_a_go_program_is_had_where_its_version_is_built(
+    program: programs.GoProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without Go another version in the cache does not help, and the sentence says what does."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    (programs.cache_directory() / "minio-another").mkdir(parents=True)
-    assert "install it" in str(programs.minio_problem())
+    (programs.cache_directory() / f"{program.name}-another").mkdir(parents=True)
+    assert f"Building {program.title} needs `go`" in str(program.problem())
     with pytest.raises(StackError, match="needs `go`"):
-        programs.minio_binary()
-    (programs.cache_directory() / f"minio-{programs.MINIO_VERSION}").mkdir()
-    assert programs.minio_problem() is None
+        program.binary()
+    program.place.mkdir()
+    assert program.problem() is None
 
 
 def test_half_a_fetch_is_not_kept(tmp_path: Path) -> None:
