@@ -19,6 +19,7 @@ from mistudio_worker.adapters.kafka_publisher import KafkaPublisher
 from mistudio_worker.adapters.kafka_source import KafkaSource
 from mistudio_worker.adapters.kafka_watch import KafkaWatch
 from mistudio_worker.adapters.minio_store import MinioStore
+from mistudio_worker.adapters.store_http import StoreLimits
 from mistudio_worker.analysis.taxonomy import Taxonomy, default_taxonomy
 from mistudio_worker.analysis.version import ANALYSIS_VERSION
 from mistudio_worker.artifacts.limits import Limits
@@ -58,13 +59,18 @@ async def open_store(settings: Settings) -> AsyncIterator[MinioStore]:
         secret_key=secret_key,
         secure=settings.store.uses_tls,
         region=settings.store.region,
-        connect_timeout_s=settings.store.connect_timeout_s,
-        read_timeout_s=settings.store.read_timeout_s,
+        limits=store_limits(settings),
     )
     try:
         yield store
     finally:
         store.close()
+
+
+def store_limits(settings: Settings) -> StoreLimits:
+    """Return how long the store is waited for."""
+    given = settings.store.model_dump(include={field.name for field in fields(StoreLimits)})
+    return StoreLimits(**given)
 
 
 @asynccontextmanager

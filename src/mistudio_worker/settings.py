@@ -83,8 +83,14 @@ class StoreSettings(_Group):
     region: str = "us-east-1"
     artifacts_bucket: str = "mistudio"
     results_bucket: str = "mistudio-results"
-    connect_timeout_s: Seconds = 5.0
+    connect_timeout_s: Seconds = Field(
+        5.0, description="longest wait for a connection, and for the store to take one block of an upload"
+    )
     read_timeout_s: Seconds = Field(60.0, description="longest silence of the store within one answer")
+    call_timeout_s: Seconds = Field(
+        150.0, description="longest call in all, its second try included; one that carries a file has more time"
+    )
+    min_bytes_per_s: int = Field(4096, ge=1, description="a file that comes or goes more slowly is given up for now")
 
     @model_validator(mode="after")
     def _endpoint_is_host_and_port(self) -> Self:

@@ -14,6 +14,7 @@ import pytest
 from support.fakes import FakeStore, away
 
 from mistudio_worker.adapters.minio_store import MinioStore
+from mistudio_worker.adapters.store_http import StoreLimits
 from mistudio_worker.errors import NotYetThere, ServiceAway
 from mistudio_worker.worker.ports import ObjectInfo
 
@@ -328,8 +329,9 @@ def adapter(address: str, key: str, secret: str, *, read_timeout_s: float = 30.0
         secret_key=secret,
         secure=False,
         region="us-east-1",
-        connect_timeout_s=1.0,
-        read_timeout_s=read_timeout_s,
+        limits=StoreLimits(
+            connect_timeout_s=1.0, read_timeout_s=read_timeout_s, call_timeout_s=60.0, min_bytes_per_s=1024
+        ),
     )
 
 
