@@ -105,7 +105,7 @@ def describe_platform(device: str) -> dict[str, str]:
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "system": platform.system(),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # as plain text: its own class would have the worker load torch
         "numpy": np.__version__,
         "processors": str(len(os.sched_getaffinity(0))),
     }

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -97,6 +98,16 @@ async def test_a_warm_child_serves_one_request_after_another(child: Child, tmp_p
     second = await child.run(again(asked), steps.append)
     assert pid_of(child) == pid
     assert [(e.format, e.sha256) for e in first.exports] == [(e.format, e.sha256) for e in second.exports]
+
+
+async def test_what_the_child_sends_loads_no_torch_in_the_worker(child: Child, tmp_path: Path) -> None:
+    """The worker stays small and its loop free: it can read every message without the libraries of the analysis."""
+    steps: list[Progress] = []
+    outcome = await child.run(request(tmp_path), steps.append)
+    read = "import pickle, sys; pickle.load(sys.stdin.buffer); sys.exit(bool({'torch', 'numba'} & set(sys.modules)))"
+    reader = await asyncio.create_subprocess_exec(sys.executable, "-c", read, stdin=asyncio.subprocess.PIPE)
+    await reader.communicate(pickle.dumps([outcome, *steps]))
+    assert reader.returncode == 0
 
 
 async def test_a_killed_child(child: Child, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
