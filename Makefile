@@ -62,6 +62,10 @@ bench: $(INSTALLED) ## Measure time and memory of the analysis
 bench-truth: $(INSTALLED) ## Measure the analysis on planted features, write the table into the docs
 	$(BIN)/python -m bench.truth --update-docs
 
+.PHONY: soak
+soak: preflight $(INSTALLED) ## Work for SOAK_SECONDS (600) while workers, broker and store fail by lot (SEED)
+	PYTHONPATH=tests:deploy $(BIN)/python -m soak --seconds $(or $(SOAK_SECONDS),600) $(if $(SEED),--seed $(SEED))
+
 .PHONY: lock
 lock: $(INSTALLED) ## Choose the versions anew: pyproject.toml -> the two lock files
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ON_KAFKA = {"stack", "services", "own_broker"}
 ON_MINIO = {"minio_stack", "minio_store"}
-ON_TOXIPROXY = {"proxies"}
+ON_TOXIPROXY = {"proxies", "own_network"}
 """Fixtures that start servers."""
 
 
@@ -66,6 +66,12 @@ def own_broker() -> None:
     """For tests that start a broker of their own: left out where the environment names one, maybe for want of Java."""
     if BOOTSTRAP_SERVERS in os.environ:
         pytest.skip(f"starts a Kafka of its own, and {BOOTSTRAP_SERVERS} names one: unset it to run this")
+
+
+@pytest.fixture
+def own_network(own_broker: None) -> None:
+    """For tests that start a stack of their own, with proxies before it."""
+    del own_broker
 
 
 def unique_name() -> str:
