@@ -14,6 +14,7 @@ import structlog
 
 import mistudio_worker
 from mistudio_worker.adapters.kafka_admin import KafkaAdmin
+from mistudio_worker.adapters.kafka_connection import KafkaConnection
 from mistudio_worker.adapters.kafka_log import KafkaLog
 from mistudio_worker.adapters.kafka_publisher import KafkaPublisher
 from mistudio_worker.adapters.kafka_source import KafkaSource
@@ -77,7 +78,7 @@ def store_limits(settings: Settings) -> StoreLimits:
 async def open_publisher(settings: Settings) -> AsyncIterator[KafkaPublisher]:
     """Prepare publishing, and disconnect."""
     publisher = KafkaPublisher(
-        bootstrap_servers=settings.kafka.bootstrap_servers,
+        connection=kafka_connection(settings),
         publish_timeout_s=settings.kafka.publish_timeout_s,
         request_timeout_ms=settings.kafka.request_timeout_ms,
         max_message_bytes=settings.kafka.max_message_bytes,
@@ -88,29 +89,34 @@ async def open_publisher(settings: Settings) -> AsyncIterator[KafkaPublisher]:
         await publisher.close()
 
 
+def kafka_connection(settings: Settings) -> KafkaConnection:
+    """Return the way to the brokers."""
+    return KafkaConnection(settings.kafka.bootstrap_servers)
+
+
 def kafka_admin(settings: Settings) -> KafkaAdmin:
     """Build the means to look at topics."""
-    return KafkaAdmin(settings.kafka.bootstrap_servers)
+    return KafkaAdmin(kafka_connection(settings))
 
 
 def kafka_watch(settings: Settings) -> KafkaWatch:
     """Build the means to see every outcome from now on."""
     kafka = settings.kafka
     return KafkaWatch(
-        kafka.bootstrap_servers, [kafka.find_complete_topic, kafka.find_failed_topic, kafka.find_progress_topic]
+        kafka_connection(settings), [kafka.find_complete_topic, kafka.find_failed_topic, kafka.find_progress_topic]
     )
 
 
 def kafka_log(settings: Settings, topic: str) -> KafkaLog:
     """Build the means to read all that a topic holds now."""
-    return KafkaLog(settings.kafka.bootstrap_servers, topic)
+    return KafkaLog(kafka_connection(settings), topic)
 
 
 def kafka_source(settings: Settings) -> KafkaSource:
     """Build the consuming side of the group."""
     kafka = settings.kafka
     return KafkaSource(
-        bootstrap_servers=kafka.bootstrap_servers,
+        connection=kafka_connection(settings),
         topic=kafka.training_complete_topic,
         group_id=kafka.group_id,
         session_timeout_ms=kafka.session_timeout_ms,

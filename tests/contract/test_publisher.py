@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from support.fakes import FakePublisher
 
+from mistudio_worker.adapters.kafka_connection import KafkaConnection
 from mistudio_worker.adapters.kafka_publisher import KafkaPublisher
 from mistudio_worker.errors import MistudioError, ServiceAway
 from mistudio_worker.worker.ports import Message
@@ -170,7 +171,7 @@ class TestKafka(PublisherContract):
 def adapter(bootstrap_servers: str) -> KafkaPublisher:
     """The adapter with short limits."""
     return KafkaPublisher(
-        bootstrap_servers=bootstrap_servers,
+        connection=KafkaConnection(bootstrap_servers),
         publish_timeout_s=LIMIT_S,
         request_timeout_ms=3_000,
         max_message_bytes=MAX_BYTES,

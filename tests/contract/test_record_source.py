@@ -12,6 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from support.fakes import FakeBroker, FakeSource
 
+from mistudio_worker.adapters.kafka_connection import KafkaConnection
 from mistudio_worker.adapters.kafka_source import KafkaSource
 from mistudio_worker.errors import ServiceAway
 from mistudio_worker.worker.ports import CommitOutcome, Partition
@@ -250,7 +251,7 @@ class TestKafka(RecordSourceContract):
 def adapter(bootstrap_servers: str, topic: str, group: str, *, request_timeout_ms: int = 8_000) -> KafkaSource:
     """The adapter with short limits."""
     return KafkaSource(
-        bootstrap_servers=bootstrap_servers,
+        connection=KafkaConnection(bootstrap_servers),
         topic=topic,
         group_id=group,
         session_timeout_ms=6_000,

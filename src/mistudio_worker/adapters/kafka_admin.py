@@ -21,6 +21,8 @@ from mistudio_worker.errors import ServiceAway
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mistudio_worker.adapters.kafka_connection import KafkaConnection
+
 COORDINATOR_PAUSE_S = 0.2
 
 
@@ -37,14 +39,14 @@ class KafkaAdmin:
     """Asks brokers about topics; every call has a time limit.
 
     Args:
-        bootstrap_servers: host:port, several separated by commas.
+        connection: leads to the brokers.
         limit_s: longest wait for an answer.
     """
 
-    def __init__(self, bootstrap_servers: str, limit_s: float = 10.0) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, connection: KafkaConnection, limit_s: float = 10.0) -> None:
+        self._bootstrap_servers = connection.bootstrap_servers
         self._limit_s = limit_s
-        self._client = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=int(limit_s * 1000))
+        self._client = AIOKafkaAdminClient(**connection.options(), request_timeout_ms=int(limit_s * 1000))
 
     async def __aenter__(self) -> KafkaAdmin:
         """Connect."""

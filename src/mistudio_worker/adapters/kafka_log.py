@@ -15,6 +15,8 @@ from mistudio_worker.worker.ports import Record
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from mistudio_worker.adapters.kafka_connection import KafkaConnection
+
 POLL_S = 0.5
 
 
@@ -22,13 +24,13 @@ class KafkaLog:
     """The records that a topic holds at one moment.
 
     Args:
-        bootstrap_servers: host:port, several separated by commas.
+        connection: leads to the brokers.
         topic: must be there.
         limit_s: longest wait for the broker without any progress.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, limit_s: float = 15.0) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, connection: KafkaConnection, topic: str, limit_s: float = 15.0) -> None:
+        self._connection = connection
         self._topic = topic
         self._limit_s = limit_s
 
@@ -40,14 +42,14 @@ class KafkaLog:
         """
         consumer = AIOKafkaConsumer(
             self._topic,
-            bootstrap_servers=self._bootstrap_servers,
+            **self._connection.options(),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
         )
         try:
             async with asyncio.timeout(self._limit_s):
-                async with KafkaAdmin(self._bootstrap_servers) as admin:
+                async with KafkaAdmin(self._connection) as admin:
                     await admin.require([self._topic])
                 await consumer.start()
                 ends = await consumer.end_offsets(consumer.assignment())
@@ -80,6 +82,6 @@ class KafkaLog:
     def _away(self, error: BaseException) -> ServiceAway:
         return ServiceAway(
             "BROKER_UNAVAILABLE",
-            f"reading {self._topic!r} from {self._bootstrap_servers} failed with {type(error).__name__}",
+            f"reading {self._topic!r} from {self._connection.bootstrap_servers} failed with {type(error).__name__}",
             "check that the broker runs and that MISTUDIO_KAFKA__BOOTSTRAP_SERVERS names it",
         )

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooL
 from mistudio_worker.errors import MistudioError, ServiceAway
 
 if TYPE_CHECKING:
+    from mistudio_worker.adapters.kafka_connection import KafkaConnection
     from mistudio_worker.worker.ports import Message
 
 
@@ -19,16 +20,16 @@ class KafkaPublisher:
     """Implements `Publisher`. The connection is made at the first message, and anew after a fatal error.
 
     Args:
-        bootstrap_servers: host:port, several separated by commas.
+        connection: leads to the brokers.
         publish_timeout_s: longest wait for one acknowledgement.
         request_timeout_ms: longest wait for one answer of a broker.
         max_message_bytes: larger messages are refused here.
     """
 
     def __init__(
-        self, *, bootstrap_servers: str, publish_timeout_s: float, request_timeout_ms: int, max_message_bytes: int
+        self, *, connection: KafkaConnection, publish_timeout_s: float, request_timeout_ms: int, max_message_bytes: int
     ) -> None:
-        self._bootstrap_servers = bootstrap_servers
+        self._connection = connection
         self._publish_timeout_s = publish_timeout_s
         self._request_timeout_ms = request_timeout_ms
         self._max_message_bytes = max_message_bytes
@@ -68,7 +69,7 @@ class KafkaPublisher:
         async with self._connecting:
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._bootstrap_servers,
+                    **self._connection.options(),
                     enable_idempotence=True,
                     acks="all",
                     max_request_size=self._max_message_bytes + (64 << 10),
@@ -91,7 +92,7 @@ class KafkaPublisher:
     def _away(self, message: Message, what: str) -> ServiceAway:
         return ServiceAway(
             "BROKER_UNAVAILABLE",
-            f"publishing to topic {message.topic!r} at {self._bootstrap_servers} {what}",
+            f"publishing to topic {message.topic!r} at {self._connection.bootstrap_servers} {what}",
             "check that the broker runs, that MISTUDIO_KAFKA__BOOTSTRAP_SERVERS names it, and that the topic exists",
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
@@ -22,6 +22,7 @@ from mistudio_worker.worker.ports import CommitOutcome, Partition, Record
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mistudio_worker.adapters.kafka_connection import KafkaConnection
     from mistudio_worker.worker.ports import AssignmentListener
 
 
@@ -35,7 +36,7 @@ class KafkaSource:
     def __init__(  # noqa: PLR0913 - a consumer's settings, by name
         self,
         *,
-        bootstrap_servers: str,
+        connection: KafkaConnection,
         topic: str,
         group_id: str,
         session_timeout_ms: int,
@@ -46,10 +47,9 @@ class KafkaSource:
         commit_timeout_s: float,
     ) -> None:
         self._topic = topic
-        self._bootstrap_servers = bootstrap_servers
+        self._connection = connection
         self._commit_timeout_s = commit_timeout_s
-        self._options = {
-            "bootstrap_servers": bootstrap_servers,
+        self._options: dict[str, Any] = {
             "group_id": group_id,
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
@@ -66,14 +66,14 @@ class KafkaSource:
 
     async def start(self, listener: AssignmentListener) -> None:
         """See `RecordSource`."""
-        consumer = AIOKafkaConsumer(**self._options)
+        consumer = AIOKafkaConsumer(**self._connection.options(), **self._options)
         consumer.subscribe([self._topic], listener=_Listener(listener))
         self._consumer = consumer  # before start: the first assignment comes while it runs
         try:
             await consumer.start()
         except UnknownTopicOrPartitionError as error:  # aiokafka has waited for it, the whole request timeout
             await self.stop()
-            raise topic_absent(self._topic, self._bootstrap_servers) from error
+            raise topic_absent(self._topic, self._connection.bootstrap_servers) from error
         except (KafkaError, ConnectionError) as error:
             await self.stop()
             raise self._away(error) from error
@@ -147,7 +147,7 @@ class KafkaSource:
     def _away(self, error: BaseException) -> ServiceAway:
         return ServiceAway(
             "BROKER_UNAVAILABLE",
-            f"consuming {self._topic!r} from {self._bootstrap_servers} failed with {type(error).__name__}",
+            f"consuming {self._topic!r} from {self._connection.bootstrap_servers} failed with {type(error).__name__}",
             "check that the broker runs and that MISTUDIO_KAFKA__BOOTSTRAP_SERVERS names it",
         )
 

@@ -15,22 +15,24 @@ from mistudio_worker.worker.ports import Record
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from mistudio_worker.adapters.kafka_connection import KafkaConnection
+
 
 class KafkaWatch:
     """Sees every record that is written to some topics after `__aenter__` returned.
 
     Args:
-        bootstrap_servers: host:port, several separated by commas.
+        connection: leads to the brokers.
         topics: all of them must be there.
         limit_s: longest wait for the broker.
     """
 
-    def __init__(self, bootstrap_servers: str, topics: Sequence[str], limit_s: float = 15.0) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, connection: KafkaConnection, topics: Sequence[str], limit_s: float = 15.0) -> None:
+        self._connection = connection
         self._topics = topics
         self._limit_s = limit_s
         self._consumer = AIOKafkaConsumer(
-            *topics, bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="latest"
+            *topics, **connection.options(), enable_auto_commit=False, auto_offset_reset="latest"
         )
 
     async def __aenter__(self) -> KafkaWatch:
@@ -41,7 +43,7 @@ class KafkaWatch:
         """
         try:
             async with asyncio.timeout(self._limit_s):
-                async with KafkaAdmin(self._bootstrap_servers) as admin:
+                async with KafkaAdmin(self._connection) as admin:
                     await admin.require(self._topics)
                 await self._consumer.start()
                 for partition, end in (await self._consumer.end_offsets(self._consumer.assignment())).items():
@@ -69,8 +71,9 @@ class KafkaWatch:
             yield Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, headers)
 
     def _away(self, error: BaseException) -> ServiceAway:
+        topics, servers = ", ".join(self._topics), self._connection.bootstrap_servers
         return ServiceAway(
             "BROKER_UNAVAILABLE",
-            f"reading {', '.join(self._topics)} from {self._bootstrap_servers} failed with {type(error).__name__}",
+            f"reading {topics} from {servers} failed with {type(error).__name__}",
             "check that the broker runs and that MISTUDIO_KAFKA__BOOTSTRAP_SERVERS names it",
         )
