@@ -160,15 +160,17 @@ class AnalysisSettings(_Group):
         "default: 85 % of the container's limit, divided by MISTUDIO_JOB__CONCURRENCY",
     )
     taxonomy: Path | None = Field(None, description="a taxonomy file to use instead of the built-in one")
-    max_texts: int = Field(10_000_000, gt=0, description="texts of a run")
-    max_features: int = Field(1 << 20, gt=0, description="features of a run")
+    max_texts: int = Field(500_000, gt=0, description="texts of a run")
+    max_features: int = Field(1 << 17, gt=0, description="features of a run")
     max_activation_dim: int = Field(1 << 17, gt=0, description="columns of the original activations")
     max_text_bytes: Bytes = Field(GIB, description="UTF-8 bytes of all texts together")
+    max_one_text_bytes: Bytes = Field(16 * MIB, description="UTF-8 bytes of one text")
     max_metadata_bytes: Bytes = Field(16 * MIB, description="size of metadata.json")
     max_checkpoint_bytes: Bytes = Field(
         256 * GIB, description="size of one checkpoint; activations are mapped, not loaded"
     )
     max_pickle_bytes: Bytes = Field(GIB, description="size of the pickle inside a checkpoint; the texts stand in it")
+    max_pickle_opcodes: int = Field(1 << 21, gt=0, description="steps of the pickle's program; a text takes two")
     max_zip_entries: int = Field(4096, gt=0, description="entries of a checkpoint's zip directory")
     max_sae_bytes: Bytes = Field(8 * GIB, description="float32 copies of the autoencoder's weights")
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mistudio_worker.artifacts import refusals
-from mistudio_worker.artifacts.pickle_scan import NUMPY_DTYPE, NUMPY_SCALARS, check_pickle
+from mistudio_worker.artifacts.pickle_calls import NUMPY_DTYPE, NUMPY_SCALARS
+from mistudio_worker.artifacts.pickle_scan import check_pickle
 from mistudio_worker.artifacts.zip_directory import read_directory, verify_checksums
 from mistudio_worker.errors import RefusedInput
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _PICKLE = "data.pkl"
 _BYTE_ORDER = "byteorder"
+_MARKERS = {_BYTE_ORDER, "version", ".format_version", ".storage_alignment", ".data/serialization_id"}
+_MARKER_BYTES = 64  # torch reads them whole
 
 
 def load_checkpoint(path: Path, limits: Limits) -> dict[str, Any]:
@@ -58,7 +61,7 @@ def _check_container(path: Path, limits: Limits) -> None:
         verify_checksums(file, list(entries.values()))
         if _BYTE_ORDER in entries and _read(file, entries[_BYTE_ORDER]) != b"little":
             raise refusals.invalid("is not in little-endian byte order")
-        check_pickle(_read(file, entries[_PICKLE]), entries)
+        check_pickle(_read(file, entries[_PICKLE]), entries, limits)
 
 
 def _check_parts(entries: dict[str, ZipEntry], limits: Limits) -> None:
@@ -69,9 +72,8 @@ def _check_parts(entries: dict[str, ZipEntry], limits: Limits) -> None:
             f"its pickle has {entries[_PICKLE].size:,} bytes, expected at most {limits.max_pickle_bytes:,}",
             "max_pickle_bytes",
         )
-    odd = [name for name in (_BYTE_ORDER, ".format_version", ".storage_alignment", "version") if name in entries]
-    if any(entries[name].size > 16 for name in odd):
-        raise refusals.invalid("a marker entry of the archive has more than 16 bytes")
+    if any(entries[name].size > _MARKER_BYTES for name in _MARKERS & entries.keys()):
+        raise refusals.invalid(f"a marker entry of the archive has more than {_MARKER_BYTES} bytes")
 
 
 def _read(file: Any, entry: ZipEntry) -> bytes:

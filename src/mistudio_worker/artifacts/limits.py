@@ -16,7 +16,9 @@ class Limits:
         max_checkpoint_bytes: size of one checkpoint file; activations are mapped, not loaded.
         max_zip_entries: entries of a checkpoint's zip directory.
         max_pickle_bytes: size of the pickle inside a checkpoint; the texts stand in it.
+        max_pickle_opcodes: steps of the pickle's program; a text takes two.
         max_texts: texts of a run.
+        max_one_text_bytes: UTF-8 bytes of one text.
         max_text_bytes: UTF-8 bytes of all texts together.
         max_features: columns of the feature activations.
         max_activation_dim: columns of the original activations.
@@ -30,9 +32,11 @@ class Limits:
     max_checkpoint_bytes: int = 256 * GIB
     max_zip_entries: int = 4096
     max_pickle_bytes: int = GIB
-    max_texts: int = 10_000_000
+    max_pickle_opcodes: int = 1 << 21
+    max_texts: int = 500_000
+    max_one_text_bytes: int = 16 * MIB
     max_text_bytes: int = GIB
-    max_features: int = 1 << 20
+    max_features: int = 1 << 17
     max_activation_dim: int = 1 << 17
     max_sae_bytes: int = 8 * GIB
     max_metadata_bytes: int = 64 * MIB

@@ -131,6 +131,8 @@ def _locate(file: BinaryIO, info: zipfile.ZipInfo, directory_start: int) -> ZipE
         )
     if info.file_size != info.compress_size:
         raise refusals.corrupt(f"entry {name!r} has {info.compress_size:,} bytes, claims {info.file_size:,}")
+    if info.header_offset >= directory_start:  # also one of 2^64, where no file can be read
+        raise refusals.corrupt(f"entry {name!r} claims to begin at byte {info.header_offset:,}, behind the directory")
     start = _data_start(file, info, name)
     if start + info.file_size > directory_start:
         raise refusals.corrupt(
