@@ -40,6 +40,7 @@ class FakeStore:
         before: called before a call takes effect; may raise, or change the store.
         after: called after a call took effect; a `ServiceAway` from it is a lost answer.
         fault: raised by every call while it is not None.
+        ignores_condition: `put_new` replaces what is there, as on a store that does not know If-None-Match.
     """
 
     def __init__(self) -> None:
@@ -48,6 +49,7 @@ class FakeStore:
         self.before: list[Callable[[str, str], None]] = []
         self.after: list[Callable[[str, str], None]] = []
         self.fault: MistudioError | None = None
+        self.ignores_condition = False
 
     def put(self, bucket: str, key: str, data: bytes) -> None:
         """Store an object, as somebody else does it."""
@@ -130,7 +132,7 @@ class FakeStore:
         """See `ObjectWriter`."""
         await self._enter("put_new", key)
         objects = self._bucket(bucket)
-        created = key not in objects
+        created = self.ignores_condition or key not in objects
         if created:
             objects[key] = data
         self._leave("put_new", key)

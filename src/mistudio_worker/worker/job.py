@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -208,7 +209,7 @@ class JobRunner:
             last = await self._outlast(ledger.last_failure) if counts.failed else None
             check_attempts(counts, self._config.attempt_limits, last)
             budget = smaller_budget(self._config.budget, counts, last)
-            state.attempt = await self._outlast(ledger.claim)
+            state.attempt = await self._outlast(ledger.claim, secrets.token_hex(8))
         try:
             return await self._produce(order, budget, state)
         except ChildFailed as error:

@@ -223,13 +223,9 @@ class TestResultStore:
 
     async def test_the_probe_tells_an_unsafe_store(self) -> None:
         """A store that overwrites in spite of the condition is found out, and the probe leaves nothing."""
-
-        class Unsafe(FakeStore):
-            async def put_new(self, bucket: str, key: str, data: bytes) -> bool:
-                await super().put_new(bucket, key, data)
-                return True
-
-        for store, safe in ((FakeStore(), True), (Unsafe(), False)):
+        for safe in (True, False):
+            store = FakeStore()
+            store.ignores_condition = not safe
             store.buckets[RESULTS] = {}
             assert await result_store.probe_conditional_put(store, RESULTS) is safe
             assert store.keys(RESULTS) == []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import pytest
 from support.fakes import FakeStore, away
 from support.house import record_of
 
-from mistudio_worker.errors import AttemptsExhausted, ChildFailed, RefusedInput
+from mistudio_worker.errors import AttemptsExhausted, ChildFailed, RefusedInput, ServiceAway
 from mistudio_worker.worker.attempts import AttemptLedger, record_hash
 from mistudio_worker.worker.patience import Patience
 from mistudio_worker.worker.ports import Record
@@ -88,15 +89,42 @@ def ledger() -> AttemptLedger:
 class TestLedger:
     async def test_numbers_grow(self, ledger: AttemptLedger) -> None:
         """Attempts are numbered from 1, and each end is remembered."""
-        assert [await ledger.claim() for _ in range(3)] == [1, 2, 3]
+        assert [await ledger.claim(token) for token in "abc"] == [1, 2, 3]
         await ledger.failed(1, ChildFailed("CHILD_KILLED", "first", "h"))
         await ledger.released(2)
         assert await ledger.counts() == AttemptCounts(started=3, failed=1, released=1)
 
     async def test_two_workers_never_claim_one_number(self, ledger: AttemptLedger) -> None:
         """Claims that race have numbers of their own."""
-        numbers = await asyncio.gather(*(ledger.claim() for _ in range(12)))
+        numbers = await asyncio.gather(*(ledger.claim(str(worker)) for worker in range(12)))
         assert sorted(numbers) == list(range(1, 13))
+
+    async def test_a_claim_whose_answer_was_lost_is_counted_once(self, ledger: AttemptLedger) -> None:
+        """Tried again with its token it is known, whether it was the first or came after others."""
+        store = cast("FakeStore", ledger.store)
+        for number, token in enumerate("abc", start=1):
+            store.lose_answer(f"{number:06d}-started")
+            with pytest.raises(ServiceAway):
+                await ledger.claim(token)
+            assert await ledger.claim(token) == number
+        assert (await ledger.counts()).started == 3
+
+    async def test_a_release_without_its_start_hides_no_death(self, ledger: AttemptLedger) -> None:
+        """A number is used once, and what was given back before it began is no attempt."""
+        await ledger.claim("a")
+        await ledger.released(2)
+        assert await ledger.counts() == AttemptCounts(started=1)
+        assert await ledger.claim("b") == 3
+
+    async def test_a_store_that_stops_to_honour_the_condition(self, ledger: AttemptLedger) -> None:
+        """No attempt begins where two workers could both have the same one; with the condition back it does."""
+        store = cast("FakeStore", ledger.store)
+        store.ignores_condition = True
+        with pytest.raises(ServiceAway) as refused:
+            await ledger.claim("a")
+        assert refused.value.code == "STORE_UNSAFE"
+        store.ignores_condition = False
+        assert await ledger.claim("a") == 1
 
     async def test_the_latest_failure(self, ledger: AttemptLedger) -> None:
         """The failure with the highest number is the last one, beyond nine too."""
@@ -110,8 +138,8 @@ class TestLedger:
     async def test_clearing(self, ledger: AttemptLedger) -> None:
         """Only this record's attempts are forgotten."""
         other = AttemptLedger(ledger.store, ledger.bucket, record_hash(record_of(offset=1)))
-        await ledger.claim()
-        await other.claim()
+        await ledger.claim("a")
+        await other.claim("a")
         await ledger.clear()
         await ledger.clear()
         assert (await ledger.counts()).started == 0
