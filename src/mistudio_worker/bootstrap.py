@@ -81,6 +81,7 @@ async def open_publisher(settings: Settings) -> AsyncIterator[KafkaPublisher]:
         connection=kafka_connection(settings),
         publish_timeout_s=settings.kafka.publish_timeout_s,
         request_timeout_ms=settings.kafka.request_timeout_ms,
+        stop_timeout_s=settings.kafka.stop_timeout_s,
         max_message_bytes=settings.kafka.max_message_bytes,
     )
     try:
@@ -124,7 +125,9 @@ def kafka_source(settings: Settings) -> KafkaSource:
         max_poll_interval_ms=kafka.max_poll_interval_ms,
         rebalance_timeout_ms=kafka.rebalance_timeout_ms,
         request_timeout_ms=kafka.request_timeout_ms,
+        start_timeout_s=kafka.start_timeout_s,
         commit_timeout_s=kafka.commit_timeout_s,
+        stop_timeout_s=kafka.stop_timeout_s,
     )
 
 

@@ -53,7 +53,11 @@ class KafkaSettings(_Group):
     rebalance_timeout_ms: Milliseconds = Field(15_000, description="must stay under request_timeout_ms")
     request_timeout_ms: Milliseconds = 40_000
     publish_timeout_s: Seconds = Field(30.0, description="longest wait for the acknowledgement of one message")
+    start_timeout_s: Seconds = Field(120.0, description="longest wait for a place in the group, before a new try")
     commit_timeout_s: Seconds = Field(15.0, description="longest wait for the commit of one offset")
+    stop_timeout_s: Seconds = Field(
+        5.0, description="longest wait for the group to be left at the end, and for what is left to be published"
+    )
     max_message_bytes: Bytes = Field(MIB - 4096, description="largest message that the topics take")
 
     @model_validator(mode="after")

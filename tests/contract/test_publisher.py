@@ -21,6 +21,7 @@ from mistudio_worker.worker.ports import Message
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from embedded.toxiproxy import Proxies
     from support.services import Services
 
     from mistudio_worker.worker.ports import Publisher
@@ -157,6 +158,26 @@ class TestKafka(PublisherContract):
             await _publish_patiently(publisher, Message(topic, None, b"after"))
         assert [value for _, value, _ in await read_topic(services, topic, 2)] == [b"before", b"after"]
 
+    @pytest.mark.parametrize("fault", ["answers lost", "requests lost"])
+    async def test_a_message_that_is_tried_again_comes_once(
+        self, services: Services, proxies: Proxies, fault: str
+    ) -> None:
+        """However often it was tried in the meantime, and whether the broker had it at the first time or not."""
+        topic = await services.create_topic()
+        message = Message(topic, b"key", b"value")
+        async with _closing(adapter(proxies.broker.address, limit_s=1.0)) as publisher:
+            await _publish_patiently(publisher, Message(topic, b"key", b"before"))
+            proxies.broker.inject(fault)
+            try:
+                for _ in range(2):
+                    with pytest.raises(ServiceAway):
+                        await publisher.publish(message)
+            finally:
+                proxies.broker.heal()
+            await _publish_patiently(publisher, message)
+            await _publish_patiently(publisher, Message(topic, b"key", b"after"))
+        assert [value for _, value, _ in await read_topic(services, topic, 3)] == [b"before", b"value", b"after"]
+
     async def test_closing_twice(self, services: Services) -> None:
         """A publisher that was closed can be closed again, and connects anew when it is used."""
         topic = await services.create_topic()
@@ -168,12 +189,13 @@ class TestKafka(PublisherContract):
         assert len(await read_topic(services, topic, 2)) == 2
 
 
-def adapter(bootstrap_servers: str) -> KafkaPublisher:
+def adapter(bootstrap_servers: str, *, limit_s: float = LIMIT_S) -> KafkaPublisher:
     """The adapter with short limits."""
     return KafkaPublisher(
         connection=KafkaConnection(bootstrap_servers),
-        publish_timeout_s=LIMIT_S,
+        publish_timeout_s=limit_s,
         request_timeout_ms=3_000,
+        stop_timeout_s=LIMIT_S,
         max_message_bytes=MAX_BYTES,
     )
 
@@ -187,7 +209,7 @@ async def _closing(publisher: KafkaPublisher) -> AsyncIterator[KafkaPublisher]:
 
 
 async def _publish_patiently(publisher: Publisher, message: Message) -> None:
-    for _ in range(3):
+    for _ in range(10):
         try:
             return await publisher.publish(message)
         except ServiceAway:

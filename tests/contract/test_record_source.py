@@ -259,6 +259,8 @@ def adapter(bootstrap_servers: str, topic: str, group: str, *, request_timeout_m
         max_poll_interval_ms=10_000,
         rebalance_timeout_ms=4_000,
         request_timeout_ms=request_timeout_ms,
+        start_timeout_s=60.0,
+        stop_timeout_s=10.0,
         commit_timeout_s=5.0,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
@@ -23,31 +24,36 @@ class KafkaPublisher:
         connection: leads to the brokers.
         publish_timeout_s: longest wait for one acknowledgement.
         request_timeout_ms: longest wait for one answer of a broker.
+        stop_timeout_s: longest wait for what is left to be sent, when the connection is given up.
         max_message_bytes: larger messages are refused here.
     """
 
     def __init__(
-        self, *, connection: KafkaConnection, publish_timeout_s: float, request_timeout_ms: int, max_message_bytes: int
+        self,
+        *,
+        connection: KafkaConnection,
+        publish_timeout_s: float,
+        request_timeout_ms: int,
+        stop_timeout_s: float,
+        max_message_bytes: int,
     ) -> None:
         self._connection = connection
         self._publish_timeout_s = publish_timeout_s
         self._request_timeout_ms = request_timeout_ms
+        self._stop_timeout_s = stop_timeout_s
         self._max_message_bytes = max_message_bytes
         self._producer: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
+        # aiokafka tries an idempotent message for ever: handed over again at each try, it would come out that often
+        self._handed_over: WeakKeyDictionary[Message, asyncio.Future[object]] = WeakKeyDictionary()
 
     async def publish(self, message: Message) -> None:
         """See `Publisher`."""
         if _size(message) > self._max_message_bytes:
             raise self._too_large(message)
-        # aiokafka refuses a record without key and value, which other clients may well have written
-        value = b"" if message.key is None and message.value is None else message.value
         try:
             async with asyncio.timeout(self._publish_timeout_s):
-                producer = await self._connected()
-                acknowledged = await producer.send(
-                    message.topic, value=value, key=message.key, headers=list(message.headers)
-                )
+                acknowledged = await self._hand_over(message)
                 # waited for, not awaited: the batch is the producer's, and its cancellation is not ours
                 await asyncio.wait({acknowledged})
             if acknowledged.cancelled():
@@ -65,6 +71,20 @@ class KafkaPublisher:
         """Send what is left, within the time limit, and disconnect."""
         await self._forget_producer()
 
+    async def _hand_over(self, message: Message) -> asyncio.Future[object]:
+        """Give a message to the producer, unless it has it already; return what tells of its acknowledgement."""
+        before = self._handed_over.get(message)
+        if before is not None and not (before.done() and (before.cancelled() or before.exception())):
+            return before
+        producer = await self._connected()
+        # aiokafka refuses a record without key and value, which other clients may well have written
+        value = b"" if message.key is None and message.value is None else message.value
+        acknowledged: asyncio.Future[object] = await producer.send(
+            message.topic, value=value, key=message.key, headers=list(message.headers)
+        )
+        self._handed_over[message] = acknowledged
+        return acknowledged
+
     async def _connected(self) -> AIOKafkaProducer:
         async with self._connecting:
             if self._producer is None:
@@ -78,16 +98,20 @@ class KafkaPublisher:
                 try:
                     await producer.start()
                 except BaseException:
-                    await producer.stop()
+                    await self._stop(producer)
                     raise
                 self._producer = producer
             return self._producer
 
     async def _forget_producer(self) -> None:
         producer, self._producer = self._producer, None
+        self._handed_over.clear()
         if producer is not None:
-            with contextlib.suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(producer.stop(), self._publish_timeout_s)
+            await self._stop(producer)
+
+    async def _stop(self, producer: AIOKafkaProducer) -> None:
+        with contextlib.suppress(TimeoutError, KafkaError):
+            await asyncio.wait_for(producer.stop(), self._stop_timeout_s)
 
     def _away(self, message: Message, what: str) -> ServiceAway:
         return ServiceAway(

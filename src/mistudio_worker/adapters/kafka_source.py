@@ -44,11 +44,15 @@ class KafkaSource:
         max_poll_interval_ms: int,
         rebalance_timeout_ms: int,
         request_timeout_ms: int,
+        start_timeout_s: float,
         commit_timeout_s: float,
+        stop_timeout_s: float,
     ) -> None:
         self._topic = topic
         self._connection = connection
+        self._start_timeout_s = start_timeout_s
         self._commit_timeout_s = commit_timeout_s
+        self._stop_timeout_s = stop_timeout_s
         self._options: dict[str, Any] = {
             "group_id": group_id,
             "enable_auto_commit": False,
@@ -70,11 +74,12 @@ class KafkaSource:
         consumer.subscribe([self._topic], listener=_Listener(listener))
         self._consumer = consumer  # before start: the first assignment comes while it runs
         try:
-            await consumer.start()
+            async with asyncio.timeout(self._start_timeout_s):
+                await consumer.start()
         except UnknownTopicOrPartitionError as error:  # aiokafka has waited for it, the whole request timeout
             await self.stop()
             raise topic_absent(self._topic, self._connection.bootstrap_servers) from error
-        except (KafkaError, ConnectionError) as error:
+        except (KafkaError, ConnectionError, TimeoutError) as error:
             await self.stop()
             raise self._away(error) from error
 
@@ -132,7 +137,7 @@ class KafkaSource:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             with contextlib.suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(consumer.stop(), self._commit_timeout_s)
+                await asyncio.wait_for(consumer.stop(), self._stop_timeout_s)
 
     @property
     def _open(self) -> AIOKafkaConsumer:

@@ -111,9 +111,9 @@ class Record:
     headers: Sequence[tuple[str, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Message:
-    """A record to be published."""
+    """A record to be published; another object with the same content is another message."""
 
     topic: str
     key: bytes | None
@@ -127,7 +127,8 @@ class Publisher(Protocol):
     async def publish(self, message: Message) -> None:
         """Return when all in-sync replicas have acknowledged the message.
 
-        One without key and value may arrive with an empty value.
+        One without key and value may arrive with an empty value. The same message again, after `ServiceAway`, goes on
+        waiting for the acknowledgement where that is possible, instead of writing it twice.
 
         Raises:
             MistudioError: `MESSAGE_TOO_LARGE`, the topic does not take a message of this size.
