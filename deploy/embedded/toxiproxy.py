@@ -40,12 +40,12 @@ class Toxic:
 
 
 FAULTS: Mapping[str, tuple[Toxic, ...]] = {
-    # every answer half a second late, give or take
-    "latency": (Toxic("latency", "downstream", {"latency": 500, "jitter": 250}),),
-    # 256 KB/s in each direction, for each connection
+    # every answer a tenth of a second late, about
+    "latency": (Toxic("latency", "downstream", {"latency": 80, "jitter": 40}),),
+    # 1 MB/s in each direction, for each connection
     "bandwidth": (
-        Toxic("bandwidth", "upstream", {"rate": 256}),
-        Toxic("bandwidth", "downstream", {"rate": 256}),
+        Toxic("bandwidth", "upstream", {"rate": 1024}),
+        Toxic("bandwidth", "downstream", {"rate": 1024}),
     ),
     # connections end, new ones are refused
     "cut": (),

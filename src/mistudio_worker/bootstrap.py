@@ -178,7 +178,11 @@ def child_memory_bytes(settings: Settings) -> int:
 
 def make_child(settings: Settings) -> Child:
     """Build the handle on the analysing process; nothing is started yet."""
-    return Child(memory_limit_bytes=child_memory_bytes(settings), deadline_s=settings.job.deadline_s)
+    return Child(
+        memory_limit_bytes=child_memory_bytes(settings),
+        deadline_s=settings.job.deadline_s,
+        start_timeout_s=settings.job.child_start_timeout_s,
+    )
 
 
 async def run_worker(settings: Settings, observers: Sequence[JobObserver] = ()) -> None:
@@ -278,6 +282,7 @@ def _job_config(settings: Settings) -> JobConfig:
         analysis_version=ANALYSIS_VERSION,
         artifact_wait_s=job.artifact_wait_s,
         progress_interval_s=job.progress_interval_s,
+        release_timeout_s=job.release_timeout_s,
     )
 
 

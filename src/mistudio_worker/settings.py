@@ -142,6 +142,10 @@ class JobSettings(_Group):
     grace_s: Annotated[float, Field(ge=0)] = Field(
         60.0, description="after SIGTERM, before a running job is given back"
     )
+    release_timeout_s: Seconds = Field(
+        5.0, description="longest wait for the store when an attempt is given back, or its count is removed"
+    )
+    child_start_timeout_s: Seconds = Field(300.0, description="longest wait for an analysing process to be warm")
     work_dir: Path | None = Field(
         None, description="where artifacts and exports lie for a while; default: the system's"
     )

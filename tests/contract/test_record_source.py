@@ -20,6 +20,7 @@ from mistudio_worker.worker.ports import CommitOutcome, Partition
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from embedded.toxiproxy import Proxies
     from support.services import Services
 
     from mistudio_worker.worker.ports import Record, RecordSource
@@ -240,6 +241,21 @@ class TestKafka(RecordSourceContract):
         assert time.monotonic() - begun_s < WITHIN_S
         await source.stop()
 
+    async def test_a_half_open_broker(self, services: Services, proxies: Proxies) -> None:
+        """A broker that takes connections and says nothing holds up neither the start nor the end."""
+        group, topic = services.unique_name("group"), await services.create_topic()
+        late, early = (adapter(proxies.broker.address, topic, group, start_timeout_s=1.0) for _ in range(2))
+        await early.start(Listener())
+        proxies.broker.inject("half-open")
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                with pytest.raises(ServiceAway) as refused:
+                    await late.start(Listener())
+                await early.stop()
+        finally:
+            proxies.broker.heal()
+        assert refused.value.code == "BROKER_UNAVAILABLE"
+
     async def test_an_absent_topic(self, services: Services) -> None:
         """It is not the broker that is away: the error names the topic and says how to create it."""
         source = adapter(services.bootstrap_servers, "not-there", services.unique_name("group"), request_timeout_ms=500)
@@ -248,7 +264,9 @@ class TestKafka(RecordSourceContract):
         assert "create it: kafka-topics.sh --create --topic not-there" in refused.value.hint
 
 
-def adapter(bootstrap_servers: str, topic: str, group: str, *, request_timeout_ms: int = 8_000) -> KafkaSource:
+def adapter(
+    bootstrap_servers: str, topic: str, group: str, *, request_timeout_ms: int = 8_000, start_timeout_s: float = 60.0
+) -> KafkaSource:
     """The adapter with short limits."""
     return KafkaSource(
         connection=KafkaConnection(bootstrap_servers),
@@ -259,8 +277,8 @@ def adapter(bootstrap_servers: str, topic: str, group: str, *, request_timeout_m
         max_poll_interval_ms=10_000,
         rebalance_timeout_ms=4_000,
         request_timeout_ms=request_timeout_ms,
-        start_timeout_s=60.0,
-        stop_timeout_s=10.0,
+        start_timeout_s=start_timeout_s,
+        stop_timeout_s=2.0,
         commit_timeout_s=5.0,
     )
 

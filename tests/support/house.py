@@ -52,6 +52,7 @@ CONFIG = JobConfig(
     analysis_version="1",
     artifact_wait_s=0.0,
     progress_interval_s=60.0,
+    release_timeout_s=5.0,
 )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import weakref
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
@@ -45,7 +45,7 @@ class KafkaPublisher:
         self._producer: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
         # aiokafka tries an idempotent message for ever: handed over again at each try, it would come out that often
-        self._handed_over: WeakKeyDictionary[Message, asyncio.Future[object]] = WeakKeyDictionary()
+        self._handed_over: dict[int, asyncio.Future[object]] = {}
 
     async def publish(self, message: Message) -> None:
         """See `Publisher`."""
@@ -73,7 +73,7 @@ class KafkaPublisher:
 
     async def _hand_over(self, message: Message) -> asyncio.Future[object]:
         """Give a message to the producer, unless it has it already; return what tells of its acknowledgement."""
-        before = self._handed_over.get(message)
+        before = self._handed_over.get(id(message))
         if before is not None and not (before.done() and (before.cancelled() or before.exception())):
             return before
         producer = await self._connected()
@@ -82,7 +82,8 @@ class KafkaPublisher:
         acknowledged: asyncio.Future[object] = await producer.send(
             message.topic, value=value, key=message.key, headers=list(message.headers)
         )
-        self._handed_over[message] = acknowledged
+        self._handed_over[id(message)] = acknowledged
+        weakref.finalize(message, self._handed_over.pop, id(message), None).atexit = False
         return acknowledged
 
     async def _connected(self) -> AIOKafkaProducer:

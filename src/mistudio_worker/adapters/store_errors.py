@@ -36,7 +36,8 @@ class StoreErrors:
         except MinioException as error:
             raise self.away(f"gave an answer that cannot be read ({type(error).__name__})") from error
         except BROKEN as error:
-            raise self.away(f"cannot be reached ({type(error).__name__})") from error
+            reason = getattr(error, "reason", None) or error  # of a second try: why it failed
+            raise self.away(f"cannot be reached ({type(reason).__name__})") from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise disk_full() from error

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from mistudio_worker.worker.analysis_request import AnalysisRequest
 
-START_LIMIT_S = 300.0
 MEMORY_CHECK_S = 0.2
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -32,11 +31,13 @@ class Child:
     Args:
         memory_limit_bytes: resident memory above which it is killed.
         deadline_s: longest run of one analysis.
+        start_timeout_s: longest wait until the process is warm.
     """
 
-    def __init__(self, *, memory_limit_bytes: int, deadline_s: float) -> None:
+    def __init__(self, *, memory_limit_bytes: int, deadline_s: float, start_timeout_s: float = 300.0) -> None:
         self._memory_limit_bytes = memory_limit_bytes
         self._deadline_s = deadline_s
+        self._start_timeout_s = start_timeout_s
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
         self._inbox: asyncio.Queue[object] = asyncio.Queue()
@@ -141,7 +142,7 @@ class Child:
         self._inbox = asyncio.Queue()
         self._spawn(asyncio.get_running_loop(), self._inbox)
         try:
-            first = await asyncio.wait_for(self._inbox.get(), START_LIMIT_S)
+            first = await asyncio.wait_for(self._inbox.get(), self._start_timeout_s)
         except TimeoutError:
             first = None
         except BaseException:
@@ -151,7 +152,7 @@ class Child:
             await self._kill()
             raise ChildFailed(
                 "CHILD_START_FAILED",
-                f"the analysing process ended before it was ready, or was not ready after {START_LIMIT_S:.0f} s",
+                f"the analysing process ended before it was ready, or was not after {self._start_timeout_s:.0f} s",
                 "look at the worker's log for its traceback",
             )
         return self._connection

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 ARTIFACT_POLL_S = (0.5, 10.0)
-RELEASE_LIMIT_S = 5.0
 PAUSE_WITHOUT_OUTCOME_S = 5.0
 MAX_LOOKS = 10
 """How often artifacts that change while they are read are looked at anew."""
@@ -55,6 +54,7 @@ class JobConfig:
     analysis_version: str
     artifact_wait_s: float
     progress_interval_s: float
+    release_timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class JobRunner:
         crash or an outage leaves is small, and nobody reads it again.
         """
         try:
-            await asyncio.wait_for(self._ledger(record).clear(), RELEASE_LIMIT_S)
+            await asyncio.wait_for(self._ledger(record).clear(), self._config.release_timeout_s)
         except (MistudioError, TimeoutError):
             log.info("the count of attempts of a finished record stays", hash=record_hash(record))
 
@@ -263,7 +263,7 @@ class JobRunner:
 
     async def _release(self, ledger: AttemptLedger, number: int) -> None:
         try:
-            await asyncio.wait_for(ledger.released(number), RELEASE_LIMIT_S)
+            await asyncio.wait_for(ledger.released(number), self._config.release_timeout_s)
         except (MistudioError, TimeoutError):
             log.warning("an attempt could not be given back and will count as a silent death", attempt=number)
 

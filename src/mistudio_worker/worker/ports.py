@@ -111,9 +111,9 @@ class Record:
     headers: Sequence[tuple[str, bytes]]
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Message:
-    """A record to be published; another object with the same content is another message."""
+    """A record to be published."""
 
     topic: str
     key: bytes | None
@@ -127,8 +127,8 @@ class Publisher(Protocol):
     async def publish(self, message: Message) -> None:
         """Return when all in-sync replicas have acknowledged the message.
 
-        One without key and value may arrive with an empty value. The same message again, after `ServiceAway`, goes on
-        waiting for the acknowledgement where that is possible, instead of writing it twice.
+        One without key and value may arrive with an empty value. The same object again, after `ServiceAway`, goes on
+        waiting for the acknowledgement where that is possible, instead of being written twice.
 
         Raises:
             MistudioError: `MESSAGE_TOO_LARGE`, the topic does not take a message of this size.
