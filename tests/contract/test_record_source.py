@@ -255,6 +255,8 @@ class TestKafka(RecordSourceContract):
         finally:
             proxies.broker.heal()
         assert refused.value.code == "BROKER_UNAVAILABLE"
+        for source in (late, early):  # what hung is over now
+            await source.stop()
 
     async def test_an_absent_topic(self, services: Services) -> None:
         """It is not the broker that is away: the error names the topic and says how to create it."""

@@ -67,6 +67,7 @@ class KafkaSource:
             "partition_assignment_strategy": [type("WorkerStickyAssignor", (StickyPartitionAssignor,), {})],
         }
         self._consumer: AIOKafkaConsumer | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def start(self, listener: AssignmentListener) -> None:
         """See `RecordSource`."""
@@ -136,8 +137,12 @@ class KafkaSource:
         """See `RecordSource`."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            with contextlib.suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(consumer.stop(), self._stop_timeout_s)
+            leaving = asyncio.create_task(_leave(consumer))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+        if self._leaving:
+            # what takes longer goes on beside: cancelled, it would leave its connections open
+            await asyncio.wait(set(self._leaving), timeout=self._stop_timeout_s)
 
     @property
     def _open(self) -> AIOKafkaConsumer:
@@ -155,6 +160,11 @@ class KafkaSource:
             f"consuming {self._topic!r} from {self._connection.bootstrap_servers} failed with {type(error).__name__}",
             "check that the broker runs and that MISTUDIO_KAFKA__BOOTSTRAP_SERVERS names it",
         )
+
+
+async def _leave(consumer: AIOKafkaConsumer) -> None:
+    with contextlib.suppress(KafkaError):
+        await consumer.stop()
 
 
 class _Listener(ConsumerRebalanceListener):
