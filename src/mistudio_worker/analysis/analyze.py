@@ -11,6 +11,7 @@ from mistudio_worker.analysis.candidate_words import candidate_words
 from mistudio_worker.analysis.coherence_table import CorpusTexts, measure_coherence
 from mistudio_worker.analysis.complexity import score_complexity
 from mistudio_worker.analysis.content_order import distinct_texts
+from mistudio_worker.analysis.contexts import context_windows
 from mistudio_worker.analysis.corpus import describe_corpus
 from mistudio_worker.analysis.dictionary import measure_dictionary
 from mistudio_worker.analysis.diversity import compare_top_texts
@@ -112,6 +113,7 @@ def _measure(
     duplicates = group_duplicates(run.texts, terms)
     grouped, candidates = group_top_texts(duplicates, top), candidate_words(terms)
     keywords = find_keywords(terms, grouped, candidates, execution=execution)
+    contexts = context_windows(run.texts, top, [[k.keyword for k in mine] for mine in keywords], execution)
     predictiveness = check_predictiveness(run.texts, terms, candidates, positives, grouped, execution)
     on_progress("categories", 0.2)
     hits = build_label_hits(run.texts, terms, taxonomy, execution)
@@ -144,6 +146,7 @@ def _measure(
         top=top,
         coherence=coherence,
         keywords=keywords,
+        contexts=contexts,
         predictiveness=predictiveness,
         labels=labels,
         complexity=complexity,

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mistudio_worker.analysis.characters import is_unspaced
+from mistudio_worker.analysis.execution import map_tiles
+from mistudio_worker.analysis.kernels.keyword_clusters import LETTER, UNSPACED, find_clusters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from mistudio_worker.analysis.execution import Execution
+    from mistudio_worker.analysis.top_examples import TopExamples
 
 LONGEST_CONTEXT = 160
 SEARCHED_CHARACTERS = 20_000
@@ -22,8 +31,16 @@ _SLACK = 24
 """A cut moves by at most so many characters to reach a blank; longer words are cut within."""
 
 
-def context_window(text: str, keywords: Sequence[str]) -> str:
-    """At most 160 characters around the densest cluster of keywords, else the start of the text.
+BLOCK_CHARACTERS = 1 << 20
+"""Texts are searched in blocks of about this size, each once for all features."""
+_CODE_POINTS = 0x110000
+_BLOCK_BYTES = 16 * BLOCK_CHARACTERS + 2 * _CODE_POINTS
+
+
+def context_windows(
+    texts: Sequence[str], top: TopExamples, keywords: Sequence[Sequence[str]], execution: Execution
+) -> list[str]:
+    """For each top text at most 160 characters around the densest cluster of keywords, else its start.
 
     White space runs become single blanks, so that a window is one line. Where something was cut off
     stands "…", counted in the 160. Cuts fall between words, and never before a combining mark. The
@@ -31,18 +48,87 @@ def context_window(text: str, keywords: Sequence[str]) -> str:
     keywords begin and end where words do, except in scripts without blanks.
 
     Args:
-        text: of any length; only its first SEARCHED_CHARACTERS are searched.
-        keywords: case-folded terms, may be empty.
+        texts: n texts of any length; only their first SEARCHED_CHARACTERS are searched.
+        top: the top texts of all features.
+        keywords: of each feature, best first: case-folded terms, may be empty.
+        execution: threads; the result is the same for any.
 
     Returns:
-        The whole text where it fits; "" for a blank text.
+        One window a top text, in their order: all of it where it fits, "" for a blank one.
     """
-    line = " ".join(text[:SEARCHED_CHARACTERS].split())
-    cut = len(text) > SEARCHED_CHARACTERS
-    if len(line) <= LONGEST_CONTEXT and not cut:
-        return line
-    start, end = _cluster(_occurrences(_folded(line), keywords))
-    return _window(line, start, end, cut=cut)
+    owner = np.repeat(np.arange(top.offsets.size - 1), np.diff(top.offsets))
+    order = np.argsort(top.texts, kind="stable")
+    pool = _pool(keywords)
+
+    def work(entries: NDArray[np.int64]) -> list[str]:
+        return _windows(texts, top.texts[entries], owner[entries], pool)
+
+    windows = [""] * order.size
+    blocks = list(_blocks(texts, top.texts[order]))
+    tiles = [order[start:end] for start, end in blocks]
+    for entries, found in zip(tiles, map_tiles(work, tiles, execution, tile_bytes=_BLOCK_BYTES), strict=True):
+        for entry, window in zip(entries.tolist(), found, strict=True):
+            windows[entry] = window
+    return windows
+
+
+def _blocks(texts: Sequence[str], chosen: NDArray[np.int32]) -> Iterator[tuple[int, int]]:
+    """Cut an ascending list of texts between texts, after each BLOCK_CHARACTERS."""
+    start, characters = 0, 0
+    for first in (places := np.flatnonzero(np.diff(chosen, prepend=-1))).tolist():
+        if characters >= BLOCK_CHARACTERS:
+            yield start, first
+            start, characters = first, 0
+        characters += min(len(texts[chosen[first]]), SEARCHED_CHARACTERS)
+    if places.size:
+        yield start, chosen.size
+
+
+def _pool(keywords: Sequence[Sequence[str]]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
+    """First keyword of each feature, first code point of each keyword, code points."""
+    best = [list(mine[:BEST_KEYWORDS]) for mine in keywords]
+    flat = list(chain.from_iterable(best))
+    return _offsets(map(len, best)), _offsets(map(len, flat)), _codes("".join(flat))
+
+
+def _offsets(sizes: Iterable[int]) -> NDArray[np.int64]:
+    return np.cumsum([0, *sizes], dtype=np.int64)
+
+
+def _codes(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+
+
+def _windows(
+    texts: Sequence[str],
+    chosen: NDArray[np.int32],
+    owner: NDArray[np.int64],
+    pool: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]],
+) -> list[str]:
+    """Windows of ascending texts for their features; each text is folded once."""
+    distinct, places = np.unique(chosen, return_inverse=True)
+    numbers = distinct.tolist()
+    lines = [" ".join(texts[text][:SEARCHED_CHARACTERS].split()) for text in numbers]
+    cut = [len(texts[text]) > SEARCHED_CHARACTERS for text in numbers]
+    codes = _codes("".join(map(_folded, lines)))
+    limits = (BEST_KEYWORDS, OCCURRENCES_EACH, LONGEST_CONTEXT - 2)
+    searches = (places.astype(np.int64), owner)
+    found = find_clusters((codes, _offsets(map(len, lines))), _classes(codes), searches, pool, limits)
+    return [
+        _window(lines[line], start, end, cut=cut[line])
+        for line, (start, end) in zip(places.tolist(), found.tolist(), strict=True)
+    ]
+
+
+def _classes(codes: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    """Classes of the code points that occur."""
+    present = np.zeros(_CODE_POINTS, dtype=np.bool_)
+    present[codes] = True
+    classes = np.zeros(_CODE_POINTS, dtype=np.uint8)
+    for code in np.flatnonzero(present).tolist():
+        character = chr(code)
+        classes[code] = LETTER * _is_word(character) + UNSPACED * is_unspaced(character)
+    return classes
 
 
 def _folded(line: str) -> str:
@@ -53,60 +139,14 @@ def _folded(line: str) -> str:
     return "".join(f if len(f := c.casefold()) == 1 else c for c in line)
 
 
-def _occurrences(folded: str, keywords: Sequence[str]) -> list[tuple[int, int, int]]:
-    """Ascending (start, end, keyword) of whole words; the first few of each of the best keywords."""
-    found: list[tuple[int, int, int]] = []
-    for number, keyword in enumerate(keywords[:BEST_KEYWORDS]):
-        at = folded.find(keyword) if keyword else -1
-        most = len(found) + OCCURRENCES_EACH
-        while at >= 0 and len(found) < most:
-            end = at + len(keyword)
-            if _stands_alone(folded, at, end):
-                found.append((at, end, number))
-            at = folded.find(keyword, end)
-    return sorted(found)
-
-
-def _stands_alone(folded: str, start: int, end: int) -> bool:
-    """Whether neither end lies within a word; between characters of a script without blanks every place is an end."""
-    return _may_end(folded, start) and _may_end(folded, end)
-
-
-def _may_end(folded: str, at: int) -> bool:
-    return at in (0, len(folded)) or _is_border(folded[at - 1], folded[at])
-
-
-@lru_cache(maxsize=1 << 16)
-def _is_border(before: str, after: str) -> bool:
-    """Whether a word may end between two characters; kept, since the same few pairs are asked for all the time."""
-    return not (_is_word(before) and _is_word(after)) or is_unspaced(before) or is_unspaced(after)
-
-
 def _is_word(character: str) -> bool:
     return character.isalnum() or character == "_" or unicodedata.category(character)[0] == "M"
 
 
-def _cluster(found: list[tuple[int, int, int]]) -> tuple[int, int]:
-    """Start and end of the best run of occurrences that fits into a window; (0, 0) without any."""
-    best, place = (0, 0), (0, 0)
-    first = 0
-    inside: dict[int, int] = {}
-    for last, (_, end, number) in enumerate(found):
-        inside[number] = inside.get(number, 0) + 1
-        while end - found[first][0] > LONGEST_CONTEXT - 2 and first < last:
-            gone = found[first][2]
-            inside[gone] -= 1
-            if not inside[gone]:
-                del inside[gone]
-            first += 1
-        score = (len(inside), last - first + 1)
-        if score > best:
-            best, place = score, (found[first][0], end)
-    return place
-
-
 def _window(line: str, start: int, end: int, *, cut: bool) -> str:
-    """The cluster in the middle, moved to the borders of the line and of its words."""
+    """The cluster in the middle, moved to the borders of the line and of its words; the line itself where it fits."""
+    if len(line) <= LONGEST_CONTEXT and not cut:
+        return line
     room = LONGEST_CONTEXT - 2
     left = max(0, min(start - max(0, room - (end - start)) // 2, len(line) - room)) if end else 0
     if left:

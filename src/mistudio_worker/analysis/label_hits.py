@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from scipy import sparse
 
-from mistudio_worker.analysis.execution import Execution, map_tiles, spans
+from mistudio_worker.analysis.execution import Execution
+from mistudio_worker.analysis.pattern_search import find_matches
 from mistudio_worker.analysis.terms import build_term_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -26,9 +25,6 @@ WORDS_FOR_ONE_MORE = 150
 texts do not match everything."""
 SHORT_TEXT_WORDS = 20
 """A text of at most so many words needs one word less of a label, though never less than one."""
-BLOCK_TEXTS = 1024
-UTF8_BYTES = 4
-"""Most bytes of a character in Arrow's memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,28 +130,14 @@ class _Finder:
 
     def rows(self, taxonomy: Taxonomy) -> list[NDArray[np.int64]]:
         """Matching texts of every entry, ascending."""
-        patterns = self._patterns(dict.fromkeys(p for label in taxonomy.labels for _, p in label.patterns))
+        expressions = dict.fromkeys(p for label in taxonomy.labels for _, p in label.patterns)
+        patterns = find_matches(self._texts, list(expressions), self._execution)
         words = self._words(list(dict.fromkeys(w for label in taxonomy.labels for w in label.words)))
         return [
             row
             for label in taxonomy.labels
             for row in (*(words[w] for w in label.words), *(patterns[p] for _, p in label.patterns))
         ]
-
-    def _patterns(self, expressions: Iterable[str]) -> dict[str, NDArray[np.int64]]:
-        tiles = spans(len(self._texts), BLOCK_TEXTS)
-        wanted = list(expressions)
-        largest = max((sum(map(len, self._texts[start:end])) for start, end in tiles), default=0)
-        found = [[np.empty(0, dtype=np.int64)] for _ in wanted]
-
-        def match(tile: tuple[int, int]) -> list[NDArray[np.int64]]:
-            block = pa.array(self._texts[tile[0] : tile[1]], pa.large_string())
-            return [tile[0] + _matching(block, expression) for expression in wanted]
-
-        for rows in map_tiles(match, tiles, self._execution, tile_bytes=UTF8_BYTES * largest) if tiles else ():
-            for mine, more in zip(found, rows, strict=True):
-                mine.append(more)
-        return {expression: np.concatenate(mine) for expression, mine in zip(wanted, found, strict=True)}
 
     def _words(self, words: list[str]) -> dict[str, NDArray[np.int64]]:
         parts = build_term_table(words)
@@ -184,11 +166,6 @@ class _Finder:
         start, end = self._holders.indptr[number : number + 2].tolist()
         rows: NDArray[np.int64] = self._holders.indices[start:end].astype(np.int64)
         return rows
-
-
-def _matching(block: pa.Array, expression: str) -> NDArray[np.int64]:
-    mask = pc.match_substring_regex(block, expression)
-    return np.flatnonzero(mask.to_numpy(zero_copy_only=False))
 
 
 def _holds(text: str, phrase: str) -> bool:

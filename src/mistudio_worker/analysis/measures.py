@@ -43,6 +43,7 @@ class Measures:
         top: strongest texts.
         coherence: scores and what they are made of.
         keywords: one tuple a feature.
+        contexts: the part of each top example that shows why the feature fires, in their order.
         predictiveness: of the words of half of the top texts for the other half.
         labels: one record a feature.
         complexity: one record a feature.
@@ -64,6 +65,7 @@ class Measures:
     top: TopExamples
     coherence: CoherenceTable
     keywords: Sequence[tuple[KeywordStatistic, ...]]
+    contexts: Sequence[str]
     predictiveness: KeywordChecks
     labels: Sequence[FeatureLabels]
     complexity: Sequence[FeatureComplexity]

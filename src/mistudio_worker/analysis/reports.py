@@ -9,7 +9,6 @@ import numpy as np
 
 from mistudio_worker.analysis.coactivation import coactive_records
 from mistudio_worker.analysis.coherence_table import coherence_record
-from mistudio_worker.analysis.contexts import context_window
 from mistudio_worker.analysis.geometry import duplicate_flag, geometry_record
 from mistudio_worker.analysis.outliers import outlier_records
 from mistudio_worker.analysis.priority import priority_score
@@ -89,9 +88,8 @@ def _diversity(measures: Measures, feature: int) -> Diversity:
 def _top_activations(measures: Measures, feature: int) -> tuple[TopActivation, ...]:
     top = measures.top
     entries = slice(int(top.offsets[feature]), int(top.offsets[feature + 1]))
-    keywords = [keyword.keyword for keyword in measures.keywords[feature]]
-    pairs = zip(top.texts[entries].tolist(), top.strengths[entries].tolist(), strict=True)
+    columns = (top.texts[entries].tolist(), top.strengths[entries].tolist(), measures.contexts[entries])
     return tuple(
-        TopActivation(rank, text, strength, measures.texts[text], context_window(measures.texts[text], keywords))
-        for rank, (text, strength) in enumerate(pairs, start=1)
+        TopActivation(rank, text, strength, measures.texts[text], context)
+        for rank, (text, strength, context) in enumerate(zip(*columns, strict=True), start=1)
     )

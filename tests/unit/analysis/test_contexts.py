@@ -1,13 +1,28 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import TYPE_CHECKING
 
+import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mistudio_worker.analysis.contexts import LONGEST_CONTEXT, context_window
+from mistudio_worker.analysis import contexts
+from mistudio_worker.analysis.contexts import LONGEST_CONTEXT, context_windows
+from mistudio_worker.analysis.execution import Execution
+from mistudio_worker.analysis.top_examples import TopExamples
+
+if TYPE_CHECKING:
+    import pytest
 
 FILLER = "lorem ipsum dolor sit amet consectetur " * 20
+
+
+def context_window(text: str, keywords: list[str]) -> str:
+    """The window of the only top text of the only feature."""
+    top = TopExamples(np.array([0, 1]), np.zeros(1, dtype=np.int32), np.ones(1, dtype=np.float32))
+    [window] = context_windows([text], top, [keywords], Execution())
+    return window
 
 
 def test_a_short_text_stays_whole() -> None:
@@ -82,3 +97,23 @@ def test_structural_keywords_are_found_beside_letters() -> None:
     text = f"{FILLER} x{{'a':1 {FILLER} *{{'a':1"
     assert "x{'a':1" in context_window(text, ["{'a':"])
     assert context_window(f"{FILLER} union_states {FILLER}", ["union"]).startswith("lorem")
+
+
+def test_each_top_text_has_the_window_of_its_feature(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts that several features share are searched for the keywords of each, whatever the blocks and threads."""
+    texts = [f"{FILLER} heron {FILLER} pond {FILLER}", "short", f"{FILLER}\n\nheron {FILLER} pond", " "]
+    keywords = [["pond"], [], ["heron", "reed"], ["pond", "heron"]]
+    offsets, rows = np.array([0, 3, 3, 6, 10]), np.array([2, 0, 1, 1, 0, 2, 3, 2, 1, 0], dtype=np.int32)
+    top = TopExamples(offsets, rows, np.ones(rows.size, dtype=np.float32))
+    owner = np.repeat(np.arange(4), np.diff(offsets))
+    expected = [context_window(texts[row], keywords[f]) for row, f in zip(rows, owner, strict=True)]
+    assert len(set(expected)) == 5
+    for characters in (1, 1000, 1 << 20):
+        monkeypatch.setattr(contexts, "BLOCK_CHARACTERS", characters)
+        assert context_windows(texts, top, keywords, Execution(threads=2)) == expected
+
+
+def test_without_top_texts_there_are_no_windows() -> None:
+    """A run whose features are all dead has none."""
+    none = TopExamples(np.zeros(3, dtype=np.int64), np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32))
+    assert context_windows(["a"], none, [[], []], Execution()) == []

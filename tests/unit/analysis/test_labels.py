@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from mistudio_worker.analysis import label_hits, labels
+from mistudio_worker.analysis import labels, pattern_search
 from mistudio_worker.analysis.execution import Execution
 from mistudio_worker.analysis.label_hits import LabelHits, build_label_hits
 from mistudio_worker.analysis.labels import FeatureLabels, judge_labels
@@ -206,7 +206,7 @@ def test_threads_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     """The matches are the same for any number of threads and any size of the blocks."""
     texts = [f"use {i} hours, a day and a week; {{}}" if i % 3 else f"{i}: why? GET /x" for i in range(50)]
     whole = build_label_hits(texts, build_term_table(texts), default_taxonomy())
-    monkeypatch.setattr(label_hits, "BLOCK_TEXTS", 7)
+    monkeypatch.setattr(pattern_search, "BLOCK_CHARACTERS", 100)
     parts = build_label_hits(texts, build_term_table(texts), default_taxonomy(), Execution(threads=3))
     np.testing.assert_array_equal(parts.scores, whole.scores)
     np.testing.assert_array_equal(parts.labels, whole.labels)
