@@ -125,6 +125,7 @@ def kafka_source(settings: Settings) -> KafkaSource:
         max_poll_interval_ms=kafka.max_poll_interval_ms,
         rebalance_timeout_ms=kafka.rebalance_timeout_ms,
         request_timeout_ms=kafka.request_timeout_ms,
+        metadata_max_age_ms=kafka.metadata_max_age_ms,
         start_timeout_s=kafka.start_timeout_s,
         commit_timeout_s=kafka.commit_timeout_s,
         stop_timeout_s=kafka.stop_timeout_s,

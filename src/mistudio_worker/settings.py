@@ -52,6 +52,7 @@ class KafkaSettings(_Group):
     max_poll_interval_ms: Milliseconds = Field(60_000, description="watchdog of the loop, not of a job's length")
     rebalance_timeout_ms: Milliseconds = Field(15_000, description="must stay under request_timeout_ms")
     request_timeout_ms: Milliseconds = 40_000
+    metadata_max_age_ms: Milliseconds = Field(30_000, description="a topic's new partitions are seen after it")
     publish_timeout_s: Seconds = Field(30.0, description="longest wait for the acknowledgement of one message")
     start_timeout_s: Seconds = Field(120.0, description="longest wait for a place in the group, before a new try")
     commit_timeout_s: Seconds = Field(15.0, description="longest wait for the commit of one offset")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from support.fakes import FakeBroker, FakeSource
 
 from mistudio_worker.adapters.kafka_connection import KafkaConnection
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 PARTITIONS = 2
 WITHIN_S = 20.0
+REQUEST_TIMEOUT_S = 8.0
 
 
 @dataclass
@@ -259,16 +261,37 @@ class TestKafka(RecordSourceContract):
             await source.stop()
 
     async def test_an_absent_topic(self, services: Services) -> None:
-        """It is not the broker that is away: the error names the topic and says how to create it."""
-        source = adapter(services.bootstrap_servers, "not-there", services.unique_name("group"), request_timeout_ms=500)
+        """It is not the broker that is away: the error names the topic, at once, and says how to create it."""
+        source = adapter(services.bootstrap_servers, "not-there", services.unique_name("group"))
+        begun_s = time.monotonic()
         with pytest.raises(ServiceAway, match="no topic 'not-there'") as refused:
             await source.start(Listener())
         assert "create it: kafka-topics.sh --create --topic not-there" in refused.value.hint
+        assert time.monotonic() - begun_s < REQUEST_TIMEOUT_S, "the consumer waited for it"
+
+    async def test_a_topic_that_gains_partitions(self, services: Services) -> None:
+        """Records in partitions that were added while a member consumes come to it without a new start."""
+        topic = await services.create_topic(partitions=1)
+        source = adapter(services.bootstrap_servers, topic, services.unique_name("group"))
+        await source.start(Listener())
+        admin, producer = (
+            AIOKafkaAdminClient(bootstrap_servers=services.bootstrap_servers),
+            AIOKafkaProducer(bootstrap_servers=services.bootstrap_servers),
+        )
+        await admin.start()
+        try:
+            await admin.create_partitions({topic: NewPartitions(3)})
+            await producer.start()
+            await producer.send_and_wait(topic, b"new", partition=2)
+            assert [(r.partition, r.value) for r in await take(source, 1)] == [(2, b"new")]
+            assert len(source.assigned()) == 3
+        finally:
+            await producer.stop()
+            await admin.close()
+            await source.stop()
 
 
-def adapter(
-    bootstrap_servers: str, topic: str, group: str, *, request_timeout_ms: int = 8_000, start_timeout_s: float = 60.0
-) -> KafkaSource:
+def adapter(bootstrap_servers: str, topic: str, group: str, *, start_timeout_s: float = 60.0) -> KafkaSource:
     """The adapter with short limits."""
     return KafkaSource(
         connection=KafkaConnection(bootstrap_servers),
@@ -278,7 +301,8 @@ def adapter(
         heartbeat_interval_ms=300,
         max_poll_interval_ms=10_000,
         rebalance_timeout_ms=4_000,
-        request_timeout_ms=request_timeout_ms,
+        request_timeout_ms=int(REQUEST_TIMEOUT_S * 1000),
+        metadata_max_age_ms=500,
         start_timeout_s=start_timeout_s,
         stop_timeout_s=2.0,
         commit_timeout_s=5.0,

@@ -56,6 +56,9 @@ class KafkaAdmin:
         except (KafkaError, ConnectionError, TimeoutError) as error:
             await self._client.close()
             raise self._away(error) from error
+        except asyncio.CancelledError:  # also by a time limit of the caller's
+            await self._client.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import (
-    CommitFailedError,
-    IllegalStateError,
-    KafkaError,
-    UnknownTopicOrPartitionError,
-)
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from mistudio_worker.adapters.kafka_admin import topic_absent
+from mistudio_worker.adapters.kafka_admin import KafkaAdmin
 from mistudio_worker.errors import ServiceAway
 from mistudio_worker.worker.ports import CommitOutcome, Partition, Record
 
@@ -44,6 +39,7 @@ class KafkaSource:
         max_poll_interval_ms: int,
         rebalance_timeout_ms: int,
         request_timeout_ms: int,
+        metadata_max_age_ms: int,
         start_timeout_s: float,
         commit_timeout_s: float,
         stop_timeout_s: float,
@@ -63,26 +59,32 @@ class KafkaSource:
             "max_poll_interval_ms": max_poll_interval_ms,
             "rebalance_timeout_ms": rebalance_timeout_ms,
             "request_timeout_ms": request_timeout_ms,
+            "metadata_max_age_ms": metadata_max_age_ms,  # new partitions are seen after it at the latest
             # a class of its own for each consumer: the assignor keeps its state on the class
             "partition_assignment_strategy": [type("WorkerStickyAssignor", (StickyPartitionAssignor,), {})],
         }
         self._consumer: AIOKafkaConsumer | None = None
         self._leaving: set[asyncio.Task[None]] = set()
+        self._rebalances: _Listener | None = None
 
     async def start(self, listener: AssignmentListener) -> None:
         """See `RecordSource`."""
-        consumer = AIOKafkaConsumer(**self._connection.options(), **self._options)
-        consumer.subscribe([self._topic], listener=_Listener(listener))
-        self._consumer = consumer  # before start: the first assignment comes while it runs
         try:
             async with asyncio.timeout(self._start_timeout_s):
-                await consumer.start()
-        except UnknownTopicOrPartitionError as error:  # aiokafka has waited for it, the whole request timeout
-            await self.stop()
-            raise topic_absent(self._topic, self._connection.bootstrap_servers) from error
+                async with KafkaAdmin(self._connection) as admin:
+                    # a consumer would wait for an absent topic, the whole request timeout
+                    await admin.require([self._topic])
+                await self._join(listener)
         except (KafkaError, ConnectionError, TimeoutError) as error:
             await self.stop()
             raise self._away(error) from error
+
+    async def _join(self, listener: AssignmentListener) -> None:
+        consumer = AIOKafkaConsumer(**self._connection.options(), **self._options)
+        self._rebalances = _Listener(listener)
+        consumer.subscribe([self._topic], listener=self._rebalances)
+        self._consumer = consumer  # before start: the first assignment comes while it runs
+        await consumer.start()
 
     async def poll(self, timeout_s: float) -> Record | None:
         """See `RecordSource`."""
@@ -136,6 +138,8 @@ class KafkaSource:
     async def stop(self) -> None:
         """See `RecordSource`."""
         consumer, self._consumer = self._consumer, None
+        if self._rebalances is not None:
+            self._rebalances.silent = True
         if consumer is not None:
             leaving = asyncio.create_task(_leave(consumer))
             self._leaving.add(leaving)
@@ -168,14 +172,21 @@ async def _leave(consumer: AIOKafkaConsumer) -> None:
 
 
 class _Listener(ConsumerRebalanceListener):
-    """Passes rebalances on at once: heartbeats start again only when these calls return."""
+    """Passes rebalances on at once: heartbeats start again only when these calls return.
+
+    Attributes:
+        silent: set when the consumer is stopped: one that does not end in time must not speak for its successor.
+    """
 
     def __init__(self, listener: AssignmentListener) -> None:
         self._listener = listener
+        self.silent = False
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         del revoked  # every rebalance is eager: all partitions are in doubt
-        self._listener.on_revoked()
+        if not self.silent:
+            self._listener.on_revoked()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        self._listener.on_assigned(frozenset(Partition(tp.topic, tp.partition) for tp in assigned))
+        if not self.silent:
+            self._listener.on_assigned(frozenset(Partition(tp.topic, tp.partition) for tp in assigned))
