@@ -28,6 +28,7 @@ from mistudio_worker.errors import WrongUsage
 from mistudio_worker.settings import unknown_variables
 from mistudio_worker.worker.announcements import Topics
 from mistudio_worker.worker.child import Child, ChildPool
+from mistudio_worker.worker.dead_letter_rate import DeadLetterLimits
 from mistudio_worker.worker.inputs import InputLimits
 from mistudio_worker.worker.job import JobConfig, JobPorts, JobRunner
 from mistudio_worker.worker.loop import WorkerLoop
@@ -281,6 +282,12 @@ def _job_config(settings: Settings) -> JobConfig:
         budget=Budget(memory_bytes=working_memory_bytes(settings), device=settings.analysis.device),
         taxonomy_sha256=taxonomy_sha256(read_taxonomy(settings)),
         analysis_version=ANALYSIS_VERSION,
+        dead_letter_limits=DeadLetterLimits(
+            per_minute=job.dead_letters_per_minute,
+            suspect_after=job.suspect_after,
+            hold_s=job.suspect_hold_s,
+            hold_max_s=job.suspect_hold_max_s,
+        ),
         artifact_wait_s=job.artifact_wait_s,
         progress_interval_s=job.progress_interval_s,
         release_timeout_s=job.release_timeout_s,

@@ -139,6 +139,16 @@ class JobSettings(_Group):
     artifact_wait_s: Annotated[float, Field(ge=0)] = Field(120.0, description="how long absent artifacts are awaited")
     max_attempts: int = Field(3, ge=1, description="observed failures of the child that end a job")
     max_silent_deaths: int = Field(10, ge=1, description="deaths of a worker that end a job")
+    dead_letters_per_minute: int = Field(600, ge=1, description="more dead letters than these wait for their turn")
+    suspect_after: int = Field(
+        10,
+        ge=1,
+        description="different jobs failing in a row, none done in between, before the worker doubts itself",
+    )
+    suspect_hold_s: Seconds = Field(
+        60.0, description="pause before a worker in doubt tries a failed job once more; doubled each time"
+    )
+    suspect_hold_max_s: Seconds = Field(600.0, description="longest such pause")
     deadline_s: Seconds = Field(6 * 3600.0, description="longest run of one analysis")
     grace_s: Annotated[float, Field(ge=0)] = Field(
         60.0, description="after SIGTERM, before a running job is given back"

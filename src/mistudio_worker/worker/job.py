@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,7 +14,9 @@ from mistudio_worker.domain.identity import derive_identity
 from mistudio_worker.errors import ChildFailed, MistudioError, NotYetThere, ServiceAway
 from mistudio_worker.worker import announcements, result_store
 from mistudio_worker.worker.attempts import AttemptLedger, record_hash
-from mistudio_worker.worker.incoming import read_request, readable_job_id
+from mistudio_worker.worker.dead_letter_rate import DeadLetterLimits
+from mistudio_worker.worker.giving_up import GivingUp, known_error
+from mistudio_worker.worker.incoming import read_request
 from mistudio_worker.worker.inputs import locate
 from mistudio_worker.worker.production import Order
 from mistudio_worker.worker.retry import check_attempts, smaller_budget
@@ -55,6 +57,7 @@ class JobConfig:
     artifact_wait_s: float
     progress_interval_s: float
     release_timeout_s: float
+    dead_letter_limits: DeadLetterLimits = field(default_factory=DeadLetterLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,14 @@ class JobRunner:
         self._config = config
         self._ports = ports
         self._outlast = ports.patience.outlast
+        self._giving_up = GivingUp(
+            config.topics,
+            config.results_bucket,
+            store=ports.store,
+            publisher=ports.publisher,
+            patience=ports.patience,
+            limits=config.dead_letter_limits,
+        )
 
     async def run(self, state: JobState) -> None:
         """Carry a new job's record to its outcome: find-complete, or the dead letter and find-failed.
@@ -105,15 +116,28 @@ class JobRunner:
 
     async def _reach_outcome(self, state: JobState) -> None:
         try:
-            stored = await self._result(state)
+            stored = await self._result_or_doubt(state)
             message = announcements.find_complete_message(self._config.topics, stored, state.traceparent)
             with state.step(Step.PUBLISH):
                 await self._outlast(self._ports.publisher.publish, message)
             state.outcome = stored.manifest.status
+            if state.attempt:
+                self._giving_up.worked()
         except Exception as error:  # a defect of ours must not become poison either
-            known = error if isinstance(error, MistudioError) else _defect(error)
-            await self._dead_letter(known, state)
+            known = known_error(error)
+            await self._giving_up.dead_letter(known, state)
             state.outcome, state.code = "dead-lettered", known.code
+
+    async def _result_or_doubt(self, state: JobState) -> StoredManifest:
+        """Return the result; a worker that doubts itself pauses and tries once more before it raises."""
+        try:
+            return await self._result(state)
+        except Exception as error:
+            known = known_error(error)
+            if not await self._giving_up.doubts(known, state):
+                raise known from error
+        state.second_try = True
+        return await self._result(state)
 
     async def _result(self, state: JobState) -> StoredManifest:
         """Return the one result of this input: the known one, or a new one."""
@@ -124,7 +148,7 @@ class JobRunner:
         while True:
             looks += 1
             with state.step(Step.IDENTIFY):
-                inputs = await self._await_inputs(request)
+                inputs = await self._await_inputs(request, state)
                 identity = self._identify(request, inputs)
             state.find_job_id = identity.find_job_id
             try:
@@ -136,7 +160,7 @@ class JobRunner:
                 if looks == MAX_LOOKS:
                     raise
 
-    async def _await_inputs(self, request: TrainingRequest) -> Inputs:
+    async def _await_inputs(self, request: TrainingRequest, state: JobState) -> Inputs:
         """Look for the artifacts until all are there; after the time for it, do with what there is.
 
         Only pauses count: uploads stand still, too, while the store is away.
@@ -155,7 +179,8 @@ class JobRunner:
                 awaited = [error.code]
             log.info("artifacts awaited", job=request.training_job_id, awaited=awaited, left_s=round(left_s, 1))
             pause_s = min(pause_s, left_s)
-            await asyncio.sleep(pause_s)
+            with state.waits():
+                await asyncio.sleep(pause_s)
             left_s -= pause_s
             pause_s = min(pause_s * 2, pause_max_s)
 
@@ -207,7 +232,8 @@ class JobRunner:
         with state.step(Step.CLAIM):
             counts = await self._outlast(ledger.counts)
             last = await self._outlast(ledger.last_failure) if counts.failed else None
-            check_attempts(counts, self._config.attempt_limits, last)
+            limits = self._config.attempt_limits
+            check_attempts(counts, limits.with_one_more() if state.second_try else limits, last)
             budget = smaller_budget(self._config.budget, counts, last)
             state.attempt = await self._outlast(ledger.claim, secrets.token_hex(8))
         try:
@@ -241,26 +267,6 @@ class JobRunner:
         finally:
             await reporter.close()
 
-    async def _dead_letter(self, error: MistudioError, state: JobState) -> None:
-        """Put the record where it harms nobody and nothing of it is lost."""
-        ports, topics, bucket, record = self._ports, self._config.topics, self._config.results_bucket, state.record
-        letter = announcements.dead_letter_message(topics, record, error, state.attempt)
-        with state.step(Step.DEAD_LETTER):
-            await self._outlast(announcements.publish_dead_letter, ports.publisher, ports.store, bucket, letter, record)
-        job = state.job or readable_job_id(record)
-        if job is not None:
-            failed = announcements.find_failed_message(
-                topics,
-                record,
-                job=job,
-                find_job_id=state.find_job_id,
-                error=error,
-                attempt=state.attempt,
-                traceparent=state.traceparent,
-            )
-            with state.step(Step.PUBLISH_FAILURE):
-                await self._outlast(ports.publisher.publish, failed)
-
     async def _release(self, ledger: AttemptLedger, number: int) -> None:
         try:
             await asyncio.wait_for(ledger.released(number), self._config.release_timeout_s)
@@ -269,12 +275,3 @@ class JobRunner:
 
     def _ledger(self, record: Record) -> AttemptLedger:
         return AttemptLedger(self._ports.store, self._config.results_bucket, record_hash(record))
-
-
-def _defect(error: Exception) -> MistudioError:
-    log.exception("a defect of the worker", exc_info=error)
-    return MistudioError(
-        "WORKER_DEFECT",
-        f"the worker failed with {type(error).__name__}",
-        "this is a defect of mistudio_worker: report it with the worker's log, then replay the dead letter",
-    )

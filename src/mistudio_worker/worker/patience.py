@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import structlog
@@ -54,3 +55,12 @@ class Patience:
             for code in mine:
                 if self.away.pop(code, None):
                     log.info("service answers again", code=code)
+
+    async def hold(self, reason: ServiceAway, pause_s: float) -> None:
+        """Take no new records for a while, as if a service were away; one such pause at a time."""
+        log.warning("holding back", code=reason.code, message=reason.message, hint=reason.hint)
+        self.away[reason.code] = reason.message
+        try:
+            await asyncio.sleep(pause_s)
+        finally:
+            self.away.pop(reason.code, None)

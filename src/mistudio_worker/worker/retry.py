@@ -38,6 +38,10 @@ class AttemptLimits:
     max_failed: int = 3
     max_silent: int = 10
 
+    def with_one_more(self) -> AttemptLimits:
+        """The same limits, after a doubt about the worker itself."""
+        return AttemptLimits(self.max_failed + 1, self.max_silent + 1)
+
 
 def check_attempts(counts: AttemptCounts, limits: AttemptLimits, last: MistudioError | None = None) -> None:
     """Let a further attempt pass, or end the job.

@@ -77,6 +77,8 @@ class JobState:
         outcome: `completed`, `partial`, `dead-lettered`, or `given back`.
         code: of the error that ended it.
         begun_s: on the monotonic clock.
+        second_try: whether all attempts were used up and one more is made, since the worker doubts itself.
+        is_waiting: whether nothing is under way that would be lost if the job were given back.
     """
 
     record: Record
@@ -88,6 +90,17 @@ class JobState:
     outcome: str = "given back"
     code: str | None = None
     begun_s: float = field(default_factory=time.monotonic)
+    second_try: bool = False
+    is_waiting: bool = False
+
+    @contextmanager
+    def waits(self) -> Iterator[None]:
+        """Say that the job only waits meanwhile."""
+        self.is_waiting = True
+        try:
+            yield
+        finally:
+            self.is_waiting = False
 
     @contextmanager
     def step(self, step: Step) -> Iterator[None]:
