@@ -8,7 +8,7 @@ import socket
 import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from support.fakes import FakeStore, away
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from minio import Minio
     from support.services import Services
 
     from mistudio_worker.worker.ports import ObjectStore
@@ -36,6 +37,16 @@ HARD_KEYS = [
 ]
 
 
+class Unfinished(Protocol):
+    """What a killed writer leaves: uploads that nobody finished."""
+
+    def leave(self, key: str) -> None:
+        """Begin an upload of a file in parts, and end there."""
+
+    def keys(self) -> set[str]:
+        """Those that are still there."""
+
+
 @dataclass
 class StoreCase:
     """A store with one empty bucket, and the same store with what can be wrong."""
@@ -44,6 +55,7 @@ class StoreCase:
     bucket: str
     stranger: ObjectStore
     unreachable: ObjectStore
+    unfinished: Unfinished
 
 
 class ObjectStoreContract:
@@ -181,6 +193,17 @@ class ObjectStoreContract:
         fetched = await case.store.download(case.bucket, info, tmp_path / "back")
         assert fetched.sha256 == hashlib.sha256(content).hexdigest()
 
+    async def test_unfinished_uploads(self, case: StoreCase) -> None:
+        """Parts under a prefix are removed, those beside it stay, and whole objects are left alone."""
+        for key in ("job/a/1", "job/b/1", "job2/1"):
+            case.unfinished.leave(key)
+        await self._put(case, "job/a/2", b"whole")
+        assert case.unfinished.keys() == {"job/a/1", "job/b/1", "job2/1"}
+        await case.store.abort_uploads(case.bucket, "job/")
+        await case.store.abort_uploads(case.bucket, "job/")
+        assert case.unfinished.keys() == {"job2/1"}
+        assert [info.key for info in await case.store.list_objects(case.bucket, "")] == ["job/a/2"]
+
     async def test_an_empty_upload(self, case: StoreCase, tmp_path: Path) -> None:
         """An empty file is uploaded like any other."""
         (tmp_path / "empty").write_bytes(b"")
@@ -264,6 +287,38 @@ class ObjectStoreContract:
         await case.store.put_new(case.bucket, key, data)
 
 
+class FakeUnfinished:
+    """Of the fake."""
+
+    def __init__(self, store: FakeStore) -> None:
+        self._store = store
+
+    def leave(self, key: str) -> None:
+        """See `Unfinished`."""
+        self._store.unfinished.add(key)
+
+    def keys(self) -> set[str]:
+        """See `Unfinished`."""
+        return self._store.unfinished
+
+
+class RealUnfinished:
+    """Of a real store, by the calls that minio-py uses itself."""
+
+    def __init__(self, client: Minio, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def leave(self, key: str) -> None:
+        """See `Unfinished`."""
+        upload = self._client._create_multipart_upload(self._bucket, key, {})
+        self._client._upload_part(self._bucket, key, bytes(5 << 20), None, upload, 1)
+
+    def keys(self) -> set[str]:
+        """See `Unfinished`."""
+        return {upload.object_name for upload in self._client._list_multipart_uploads(self._bucket).uploads}
+
+
 class TestFake(ObjectStoreContract):
     """The store of the unit tests."""
 
@@ -274,7 +329,7 @@ class TestFake(ObjectStoreContract):
         store.buckets["bucket"] = {}
         stranger.fault = ServiceAway("STORE_DENIED", "denied", "hint")
         unreachable.fault = away()
-        return StoreCase(store, "bucket", stranger, unreachable)
+        return StoreCase(store, "bucket", stranger, unreachable, FakeUnfinished(store))
 
 
 class TestSeaweedFS(ObjectStoreContract):
@@ -313,11 +368,13 @@ async def test_a_slow_store_has_a_limit() -> None:
 def adapters(services: Services, stack: ExitStack) -> StoreCase:
     """The adapter on running services: as it should be, with a wrong secret, and where nobody listens."""
     address, (key, secret) = services.store_settings.address, services.store_settings.credentials()
+    bucket = services.create_bucket()
     return StoreCase(
         store=stack.enter_context(closing(adapter(address, key, secret))),
-        bucket=services.create_bucket(),
+        bucket=bucket,
         stranger=stack.enter_context(closing(adapter(address, key, "wrong-secret"))),
         unreachable=stack.enter_context(closing(adapter(f"127.0.0.1:{free_port()}", key, secret))),
+        unfinished=RealUnfinished(services.store, bucket),
     )
 
 

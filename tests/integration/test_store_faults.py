@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import threading
 import time
+import uuid
 from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
@@ -25,6 +26,7 @@ from support.fault_store import (
     trickling,
     upload_damaged,
 )
+from support.services import Services
 
 from mistudio_worker.adapters.minio_store import MinioStore
 from mistudio_worker.adapters.store_http import StoreLimits
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from embedded.stack import EmbeddedStack
     from support.fault_store import Fault
-    from support.services import Services
 
     from mistudio_worker.worker.ports import ObjectInfo
 
@@ -72,11 +74,20 @@ def opened(address: str, services: Services) -> MinioStore:
     )
 
 
+@pytest.fixture(scope="module")
+def own_bucket(stack: EmbeddedStack) -> Iterator[tuple[Services, str]]:
+    """A bucket of this module on the shared store."""
+    with closing(Services(stack.environment(), name=f"f{uuid.uuid4().hex[:12]}")) as services:
+        yield services, services.create_bucket()
+
+
 @pytest.fixture
-def case(services: Services) -> Iterator[Case]:
-    """On the shared store."""
+def case(own_bucket: tuple[Services, str]) -> Iterator[Case]:
+    """On the shared store; the bucket is empty."""
+    services, bucket = own_bucket
     with FaultyFront(services.store_settings.address) as front, closing(opened(front.address, services)) as store:
-        yield Case(store, front, services, services.create_bucket())
+        yield Case(store, front, services, bucket)
+    services.empty_bucket(bucket)
 
 
 @pytest.mark.parametrize(
@@ -219,6 +230,17 @@ async def test_a_damaged_upload_is_refused_by_the_store(case: Case, tmp_path: Pa
         await case.store.put_new(case.bucket, "marker", b"content")
     case.front.heal()
     assert case.keys() == []
+
+
+async def test_an_upload_that_fails_leaves_no_parts(case: Case, tmp_path: Path) -> None:
+    """Where a part is refused, those before it are removed."""
+    (tmp_path / "file").write_bytes(bytes(11 << 20))
+    injected = case.front.inject(answered(400, "BadDigest"), method="PUT", path="partNumber=2")
+    with pytest.raises(ServiceAway):
+        await case.store.upload(case.bucket, "key", tmp_path / "file", sha256="0" * 64)
+    assert injected.met == 1
+    assert case.keys() == []
+    assert case.services.store._list_multipart_uploads(case.bucket).uploads == []
 
 
 async def test_a_conflict_of_conditional_puts_is_tried_again_at_once(case: Case) -> None:

@@ -40,6 +40,7 @@ class FakeStore:
         before: called before a call takes effect; may raise, or change the store.
         after: called after a call took effect; a `ServiceAway` from it is a lost answer.
         fault: raised by every call while it is not None.
+        unfinished: keys of uploads that nobody finished.
         ignores_condition: `put_new` replaces what is there, as on a store that does not know If-None-Match.
     """
 
@@ -49,6 +50,7 @@ class FakeStore:
         self.before: list[Callable[[str, str], None]] = []
         self.after: list[Callable[[str, str], None]] = []
         self.fault: MistudioError | None = None
+        self.unfinished: set[str] = set()
         self.ignores_condition = False
 
     def put(self, bucket: str, key: str, data: bytes) -> None:
@@ -143,6 +145,12 @@ class FakeStore:
         await self._enter("remove", " ".join(keys))
         for key in keys:
             self._bucket(bucket).pop(key, None)
+
+    async def abort_uploads(self, bucket: str, prefix: str) -> None:
+        """See `ObjectWriter`."""
+        await self._enter("abort_uploads", prefix)
+        self._bucket(bucket)
+        self.unfinished = {key for key in self.unfinished if not key.startswith(prefix)}
 
     async def bucket_exists(self, bucket: str) -> bool:
         """See `ObjectStore`."""

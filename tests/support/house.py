@@ -104,7 +104,7 @@ class House:
         """The real one."""
         production = Production(
             ProductionConfig(
-                results_bucket=RESULTS,
+                results_bucket=self.config.results_bucket,
                 limits=Limits(),
                 threads=1,
                 memory_bytes=MEMORY_BYTES,

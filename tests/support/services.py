@@ -61,6 +61,11 @@ class Services:
         self.store.make_bucket(name)
         return name
 
+    def empty_bucket(self, bucket: str) -> None:
+        """Remove all objects: SeaweedFS has room for some dozen buckets only."""
+        for item in self.store.list_objects(bucket, recursive=True):
+            self.store.remove_object(bucket, item.object_name or "")
+
     async def create_topic(self, role: str = "topic", *, partitions: int = 1) -> str:
         """Create an empty topic and return its name."""
         name = self.unique_name(role)

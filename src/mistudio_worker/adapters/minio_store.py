@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from minio.datatypes import Object
+    from minio.datatypes import Object, Upload
 
     from mistudio_worker.adapters.store_http import StoreLimits
 
@@ -110,6 +110,10 @@ class MinioStore:
         """See `ObjectWriter`."""
         for first in range(0, len(keys), PAGE):
             await self._call(0, self._remove, bucket, keys[first : first + PAGE])
+
+    async def abort_uploads(self, bucket: str, prefix: str) -> None:
+        """See `ObjectWriter`."""
+        await self._call(0, self._abort_uploads, bucket, prefix)
 
     async def bucket_exists(self, bucket: str) -> bool:
         """See `ObjectStore`."""
@@ -207,6 +211,23 @@ class MinioStore:
             for failure in self._client.remove_objects(bucket, (DeleteObject(key) for key in keys)):
                 if failure.code not in ABSENT:
                     raise self._errors.away(f"failed to delete {failure.name!r:.200}: {failure.code}")
+
+    def _abort_uploads(self, bucket: str, prefix: str) -> None:
+        """Beside those of the prefix, look at those of the bucket: MinIO tells no others, unless by a whole key."""
+        with self._errors.translated(bucket):
+            for listed in (prefix, ""):
+                # minio-py has these calls for itself alone, and leaves parts behind where its own abort fails
+                found = self._client._list_multipart_uploads(bucket, prefix=listed).uploads  # noqa: SLF001
+                for upload in found:
+                    if upload.object_name.startswith(prefix):
+                        self._abort_upload(bucket, upload)
+
+    def _abort_upload(self, bucket: str, upload: Upload) -> None:
+        try:
+            self._client._abort_multipart_upload(bucket, upload.object_name, upload.upload_id or "")  # noqa: SLF001
+        except S3Error as error:
+            if error.code != "NoSuchUpload":  # it ended meanwhile
+                raise
 
     def _bucket_exists(self, bucket: str) -> bool:
         with self._errors.translated(bucket):

@@ -82,6 +82,10 @@ class ObjectWriter(Protocol):
         """Delete objects; absent ones are no error."""
         ...
 
+    async def abort_uploads(self, bucket: str, prefix: str) -> None:
+        """Delete the parts of files under a prefix whose upload nobody has finished; one under way fails by it."""
+        ...
+
 
 class ObjectStore(ObjectReader, ObjectWriter, Protocol):
     """Both."""

@@ -8,11 +8,12 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
 from pydantic import ValidationError
 
 from mistudio_worker.contracts.events import ExportV1
 from mistudio_worker.contracts.manifest import ManifestV1, to_bytes
-from mistudio_worker.errors import RefusedInput
+from mistudio_worker.errors import RefusedInput, ServiceAway
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mistudio_worker.worker.analysis_request import WrittenExport
     from mistudio_worker.worker.ports import ObjectReader, ObjectStore
 
+log = structlog.get_logger(__name__)
 MANIFEST_MAX_BYTES = 16 << 20
 UPLOADS_IN_FLIGHT = 4
 READS_IN_FLIGHT = 16
@@ -131,12 +133,18 @@ async def write_manifest(store: ObjectStore, bucket: str, manifest: ManifestV1) 
 async def sweep(store: ObjectStore, stored: StoredManifest) -> None:
     """Delete what lies under a finished job's prefix and is not named by its manifest.
 
-    That is what attempts left that died or lost the race. One that is still uploading loses nothing: its
-    manifest can never be written any more.
+    That is what attempts left that died or lost the race, parts of unfinished uploads included. One that is still
+    uploading loses nothing: its manifest can never be written any more.
     """
     named = {stored.key, *(export.key for export in stored.manifest.exports)}
     found = await store.list_objects(stored.bucket, job_prefix(stored.manifest.find_job_id))
     await store.remove(stored.bucket, [info.key for info in found if info.key not in named])
+    try:
+        await store.abort_uploads(stored.bucket, job_prefix(stored.manifest.find_job_id))
+    except ServiceAway as error:
+        if error.code not in ("STORE_DENIED", "STORE_REFUSED"):
+            raise
+        log.info("parts of unfinished uploads may stay", message=error.message)
 
 
 async def list_manifests(store: ObjectReader, bucket: str) -> list[StoredManifest]:
