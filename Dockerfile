@@ -20,12 +20,15 @@ ENV PATH=/opt/venv/bin:$PATH \
     NUMBA_CACHE_DIR=/var/cache/mistudio \
     MPLCONFIGDIR=/var/cache/mistudio \
     NVIDIA_VISIBLE_DEVICES=all \
-    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    MISTUDIO_HTTP__HOST=0.0.0.0
 RUN useradd --system --uid 10001 --user-group --no-create-home mistudio \
     && install -d -o mistudio -g mistudio /var/cache/mistudio
 COPY --from=build /opt/venv /opt/venv
 COPY deploy/embedded/places.py /opt/mistudio/places.py
 USER 10001:10001
+# /live, /ready, /health: in the container's own network; publish it to nobody who should not see names of jobs.
+EXPOSE 8081
 # The worker drains at SIGTERM and needs no shell in between to pass it on.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["mistudio-worker"]

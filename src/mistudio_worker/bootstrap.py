@@ -26,6 +26,7 @@ from mistudio_worker.analysis.version import ANALYSIS_VERSION
 from mistudio_worker.artifacts.limits import Limits
 from mistudio_worker.errors import WrongUsage
 from mistudio_worker.settings import unknown_variables
+from mistudio_worker.telemetry import Telemetry
 from mistudio_worker.worker.announcements import Topics
 from mistudio_worker.worker.child import Child, ChildPool
 from mistudio_worker.worker.dead_letter_rate import DeadLetterLimits
@@ -196,25 +197,33 @@ async def run_worker(settings: Settings, observers: Sequence[JobObserver] = ()) 
 
     Raises:
         ChildFailed: the analysing process cannot be started.
+        WrongUsage: the health server cannot listen, or the store is unsafe.
     """
+    telemetry = Telemetry(settings)
     for path in sweep(settings.job.work_dir):
         log.info("removed what a dead worker left", path=str(path))
     children = ChildPool([make_child(settings) for _ in range(settings.job.concurrency)])
-    async with open_store(settings) as store, open_publisher(settings) as publisher:
-        patience = Patience(settings.job.retry_wait_max_s)
-        ports = WorkerPorts(store, publisher, kafka_source(settings), children, patience)
-        loop = wire(settings, ports, observers)
+    async with open_store(settings) as opened, open_publisher(settings) as publisher:
+        store, source, patience = (
+            telemetry.watched(opened),
+            kafka_source(settings),
+            Patience(settings.job.retry_wait_max_s),
+        )
+        loop = wire(settings, WorkerPorts(store, publisher, source, children, patience), observers)
         _drain_on_signal(loop)
         if unknown := unknown_variables():
             log.warning("variables that no setting reads", variables=unknown)
         log.info("worker starting", version=mistudio_worker.__version__, analysis=ANALYSIS_VERSION)
-        try:
-            if await loop.unless_drained(_prepare(settings, children, store, patience)):
-                log.info("worker ready", topic=settings.kafka.training_complete_topic, group=settings.kafka.group_id)
-                await loop.run()
-        finally:
-            await children.stop()
-            log.info("worker stopped")
+        async with telemetry.showing(store=store, source=source, loop=loop, patience=patience, children=children):
+            try:
+                if await loop.unless_drained(_prepare(settings, children, store, patience)):
+                    log.info(
+                        "worker ready", topic=settings.kafka.training_complete_topic, group=settings.kafka.group_id
+                    )
+                    await loop.run()
+            finally:
+                await children.stop()
+                log.info("worker stopped")
 
 
 @dataclass(frozen=True, slots=True)

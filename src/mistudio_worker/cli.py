@@ -170,6 +170,22 @@ def doctor() -> None:
     _exit(doctor_command(read_settings()))
 
 
+@app.command(epilog="Example: mistudio-worker health --live")
+def health(
+    live: Annotated[bool, typer.Option("--live", help="Only whether a restart would help.")] = False,
+    ready: Annotated[bool, typer.Option("--ready", help="Only whether it takes records.")] = False,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: MISTUDIO_HTTP__PORT.")] = None,
+) -> None:
+    """Ask the worker on this host how it is; exit code 0 or 5."""
+    from mistudio_worker.commands.health import health_command  # noqa: PLC0415
+
+    if live and ready:
+        raise typer.BadParameter("give --live or --ready")
+    code = health_command(read_settings().http, "/live" if live else "/ready" if ready else "/health", port=port)
+    if code is not ExitCode.DONE:
+        raise typer.Exit(int(code))
+
+
 @app.command(epilog="Example: mistudio-worker schemas --check schemas")
 def schemas(
     out: Annotated[Path | None, typer.Option("--out", help="Write them here.")] = None,

@@ -194,6 +194,17 @@ class AnalysisSettings(_Group):
     max_sae_bytes: Bytes = Field(8 * GIB, description="float32 copies of the autoencoder's weights")
 
 
+class HttpSettings(_Group):
+    """The worker's own pages: /live, /ready, /health."""
+
+    enabled: bool = True
+    host: str = Field("127.0.0.1", description="0.0.0.0 where others ask: a container's orchestrator")
+    port: int = Field(
+        8081, ge=0, le=65535, description="0: a free one, told in the log line `http listening`; several workers a host"
+    )
+    probe_interval_s: Seconds = Field(10.0, description="how often store, broker and disk are looked at")
+
+
 class LogSettings(_Group):
     """What the worker says about itself."""
 
@@ -210,6 +221,7 @@ class Settings(BaseSettings):
     store: StoreSettings = Field(default_factory=StoreSettings)
     job: JobSettings = Field(default_factory=JobSettings)
     analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
 
@@ -238,16 +250,13 @@ def read_settings() -> Settings:
 
 
 def unknown_variables() -> list[str]:
-    """Return the MISTUDIO_ variables of the environment that no setting reads: most likely misspelt.
-
-    The group HTTP is reserved for the health server.
-    """
+    """Return the MISTUDIO_ variables of the environment that no setting reads: most likely misspelt."""
     known = {
         f"MISTUDIO_{group}__{name}".upper()
         for group, field in Settings.model_fields.items()
         for name in getattr(field.annotation, "model_fields", {})
     }
-    ours = (name for name in os.environ if name.startswith("MISTUDIO_") and not name.startswith("MISTUDIO_HTTP__"))
+    ours = (name for name in os.environ if name.startswith("MISTUDIO_"))
     return sorted(name for name in ours if name.upper() not in known)
 
 

@@ -359,6 +359,15 @@ class FakeSource:
         await asyncio.sleep(0)
         return self.broker.committed.get(partition.number)
 
+    async def backlog(self) -> dict[Partition, int]:
+        """See `RecordSource`."""
+        await asyncio.sleep(0)
+        return {
+            partition: len(self.broker.records.get(partition.number, []))
+            - self.broker.committed.get(partition.number, 0)
+            for partition in self.assigned()
+        }
+
     async def commit(self, partition: Partition, offset: int) -> CommitOutcome:
         """See `RecordSource`."""
         await asyncio.sleep(0)

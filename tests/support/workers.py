@@ -301,10 +301,18 @@ class Worker:
         environment: The settings, without those of the process's own environment.
         directory: For its log and its work.
         keeper: Ends it should the tests be killed.
+        command: Another program that works as a worker.
     """
 
-    def __init__(self, environment: Mapping[str, str], directory: Path, keeper: Keeper) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        directory: Path,
+        keeper: Keeper,
+        command: Sequence[str | Path] = (COMMAND, "run"),
+    ) -> None:
         directory.mkdir(parents=True)
+        self._command = list(command)
         self.log_file, self.work_dir = directory / "worker.log", directory / "work"
         self.work_dir.mkdir()
         ours = {name: value for name, value in os.environ.items() if not name.startswith("MISTUDIO_")}
@@ -316,7 +324,7 @@ class Worker:
         """Start it; `wait_ready` waits until it consumes."""
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [COMMAND, "run"],
+                self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -124,6 +124,23 @@ class KafkaSource:
             raise self._away(error) from error
         return offset
 
+    async def backlog(self) -> dict[Partition, int]:
+        """See `RecordSource`."""
+        ours = self._open.assignment()
+        try:
+            async with asyncio.timeout(self._commit_timeout_s):
+                if not ours:  # nothing to count, but the broker is asked all the same
+                    await self._open.topics()
+                ends = await self._open.end_offsets(ours)
+                begins = await self._open.beginning_offsets(ours)
+                held = {tp: await self._open.committed(tp) for tp in ours}
+        except (KafkaError, TimeoutError) as error:
+            raise self._away(error) from error
+        return {
+            Partition(tp.topic, tp.partition): max(0, end - max(held[tp] or 0, begins.get(tp, 0)))
+            for tp, end in ends.items()
+        }
+
     async def commit(self, partition: Partition, offset: int) -> CommitOutcome:
         """See `RecordSource`."""
         try:

@@ -7,12 +7,14 @@ import contextlib
 import multiprocessing
 import os
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mistudio_worker.errors import ChildFailed, MistudioError
 from mistudio_worker.worker.analysis_request import AnalysisOutcome, Progress
 from mistudio_worker.worker.child_main import Failed, Ready, serve
+from mistudio_worker.worker.child_status import ChildStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +44,22 @@ class Child:
         self._connection: Connection | None = None
         self._inbox: asyncio.Queue[object] = asyncio.Queue()
         self._turn = asyncio.Lock()
+        self._starts = 0
+        self._warm = False
+        self._busy_since_s: float | None = None
+
+    def status(self) -> ChildStatus:
+        """Look at the process from outside."""
+        process = self._process
+        pid = process.pid if process is not None and process.is_alive() else None
+        return ChildStatus(
+            pid=pid,
+            warm=self._warm and pid is not None,
+            restarts=max(0, self._starts - 1),
+            busy_since_s=self._busy_since_s,
+            resident_bytes=_resident_bytes(pid),
+            deadline_s=self._deadline_s,
+        )
 
     async def start(self) -> None:
         """Bring the process up and wait until it is warm.
@@ -61,6 +79,7 @@ class Child:
         """
         async with self._turn:
             connection = await self._ensure_warm()
+            self._busy_since_s = time.monotonic()
             try:
                 await self._send(connection, request)
                 return await self._converse(on_progress)
@@ -68,6 +87,8 @@ class Child:
                 if not _ended_in_order(error):
                     await self._kill()
                 raise
+            finally:
+                self._busy_since_s = None
 
     async def stop(self) -> None:
         """End the process."""
@@ -77,7 +98,7 @@ class Child:
         try:
             await asyncio.to_thread(connection.send, request)
         except OSError as error:  # it died just now, between two requests
-            raise self._death() from error
+            raise await self._death() from error
 
     async def _converse(self, on_progress: Callable[[Progress], None]) -> AnalysisOutcome:
         watchdog = asyncio.create_task(self._watch_memory())
@@ -112,11 +133,11 @@ class Child:
                 case Failed(error):
                     raise error
                 case _:
-                    raise self._death()
+                    raise await self._death()
 
-    def _death(self) -> ChildFailed:
-        if self._process is not None:
-            self._process.join(5)
+    async def _death(self) -> ChildFailed:
+        if self._process is not None:  # in a thread: one of many gigabytes takes its time to be gone
+            await asyncio.to_thread(self._process.join, 5)
         code = self._process.exitcode if self._process is not None else None
         return ChildFailed(
             "CHILD_KILLED",
@@ -155,6 +176,7 @@ class Child:
                 f"the analysing process ended before it was ready, or was not after {self._start_timeout_s:.0f} s",
                 "look at the worker's log for its traceback",
             )
+        self._warm = True
         return self._connection
 
     # Started on the loop's own thread: the child asks to die with the thread that made it.
@@ -163,6 +185,7 @@ class Child:
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, os.getpid()), name="mistudio-analysis", daemon=True)
         process.start()
+        self._starts += 1
         theirs.close()
         self._process, self._connection = process, ours
         threading.Thread(target=_pump, args=(ours, loop, inbox), daemon=True, name="child-pump").start()
@@ -170,6 +193,7 @@ class Child:
     async def _kill(self) -> None:
         process, connection = self._process, self._connection
         self._process = self._connection = None
+        self._warm = False
         if process is not None:
             process.kill()
             await asyncio.to_thread(process.join, 10)
@@ -211,6 +235,10 @@ class ChildPool:
         self._free: asyncio.Queue[Child] = asyncio.Queue()
         for child in children:
             self._free.put_nowait(child)
+
+    def status(self) -> list[ChildStatus]:
+        """Look at all of them."""
+        return [child.status() for child in self._children]
 
     async def start(self) -> None:
         """Warm all of them."""

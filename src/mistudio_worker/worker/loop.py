@@ -19,6 +19,7 @@ import structlog
 
 from mistudio_worker.errors import ServiceAway
 from mistudio_worker.worker.ports import CommitOutcome, Partition
+from mistudio_worker.worker.pulse import Phase, Pulse
 from mistudio_worker.worker.steps import JobState, Step
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class WorkerLoop:
         slots: as many places as jobs may compute at a time.
         grace_s: how long running jobs may go on after `drain`.
         observers: told of the steps of every job.
+
+    Attributes:
+        pulse: its signs of life.
     """
 
     def __init__(  # noqa: PLR0913 - its parts, by name
@@ -80,12 +84,18 @@ class WorkerLoop:
         self._slots = slots
         self._grace_s = grace_s
         self._observers = observers
+        self.pulse = Pulse()
         self._jobs: dict[Partition, RunningJob] = {}
         self._epoch = 0
         self._in_doubt = False
         self._draining = asyncio.Event()
         self._committing: asyncio.Future[CommitOutcome] | None = None
         self._forgetting: set[asyncio.Task[None]] = set()
+
+    @property
+    def running(self) -> list[JobState]:
+        """The jobs that it holds."""
+        return [job.state for job in self._jobs.values()]
 
     def drain(self) -> None:
         """Take no more records; `run` returns when the running jobs are done or the grace is over."""
@@ -94,6 +104,7 @@ class WorkerLoop:
     def on_revoked(self) -> None:
         """A rebalance began: nothing is committed until it is settled."""
         self._in_doubt = True
+        self.pulse.doubt()
         if self._committing is not None:
             self._committing.cancel()
 
@@ -101,6 +112,7 @@ class WorkerLoop:
         """A rebalance is settled: go on with the jobs that stayed, give back those that were lost."""
         self._epoch += 1
         self._in_doubt = False
+        self.pulse.assign(sorted(partition.number for partition in partitions))
         for partition, job in list(self._jobs.items()):
             if partition not in partitions:
                 log.info("partition lost, job given back", topic=partition.topic, partition=partition.number)
@@ -125,19 +137,25 @@ class WorkerLoop:
 
     async def run(self) -> None:
         """Work until drained."""
+        self.pulse.phase = Phase.JOINING
         try:
             await self.unless_drained(self._patience.outlast(self._source.start, self))
+            self.pulse.phase = Phase.WORKING
+            self.pulse.turn()
             while not self._draining.is_set():
                 await self._turn()
+            self.pulse.phase = Phase.DRAINING
             await self._finish_within_grace()
         finally:
             await self._give_back()
             await asyncio.gather(*self._forgetting, return_exceptions=True)
             await self._source.stop()
+            self.pulse.phase = Phase.STOPPED
 
     async def _turn(self) -> None:
         await self._commit_finished()
         self._set_pauses()
+        self.pulse.turn()
         try:
             record = await self._source.poll(POLL_S)
         except ServiceAway as error:
@@ -173,6 +191,7 @@ class WorkerLoop:
             await self._commit(job)
 
     async def _commit(self, job: RunningJob) -> None:
+        self.pulse.turn()
         if (error := _error_of(job.task)) is not None:
             log.error("job ended without an outcome, taking its record again", error=repr(error)[:300])
             self._release(job, next_offset=job.record.offset)
@@ -206,6 +225,7 @@ class WorkerLoop:
         if outcome is CommitOutcome.LOST:
             log.info("partition lost before the commit, its new owner will answer again", partition=partition.number)
         else:
+            self.pulse.commit()
             self._forget(job.record)
         return next_offset
 

@@ -198,6 +198,10 @@ class RecordSource(Protocol):
         """Return the group's committed offset; None where there is none."""
         ...
 
+    async def backlog(self) -> dict[Partition, int]:
+        """Return how many records of each assigned partition the group has not committed, as the broker knows it."""
+        ...
+
     async def commit(self, partition: Partition, offset: int) -> CommitOutcome:
         """Commit the offset of the next record to take, within a time limit."""
         ...

@@ -79,6 +79,7 @@ class JobState:
         begun_s: on the monotonic clock.
         second_try: whether all attempts were used up and one more is made, since the worker doubts itself.
         is_waiting: whether nothing is under way that would be lost if the job were given back.
+        doing: the step that it is in.
     """
 
     record: Record
@@ -92,6 +93,7 @@ class JobState:
     begun_s: float = field(default_factory=time.monotonic)
     second_try: bool = False
     is_waiting: bool = False
+    doing: Step | None = None
 
     @contextmanager
     def waits(self) -> Iterator[None]:
@@ -105,6 +107,7 @@ class JobState:
     @contextmanager
     def step(self, step: Step) -> Iterator[None]:
         """Tell the observers when a step begins and ends."""
+        self.doing = step
         self.tell(Begun(step))
         begun_s, failure = time.monotonic(), None
         try:
