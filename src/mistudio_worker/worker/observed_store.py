@@ -54,6 +54,11 @@ class ObservedStore:
         with self._watch.call():
             await self._store.remove(bucket, keys)
 
+    async def abort_uploads(self, bucket: str, prefix: str) -> None:
+        """See `ObjectWriter`."""
+        with self._watch.call():
+            await self._store.abort_uploads(bucket, prefix)
+
     async def bucket_exists(self, bucket: str) -> bool:
         """See `ObjectStore`."""
         with self._watch.call():

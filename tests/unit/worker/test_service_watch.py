@@ -54,6 +54,7 @@ CALLS: dict[str, Callable[[ObservedStore, Path], Awaitable[object]]] = {
     "upload": lambda store, path: store.upload("bucket", "new", path, sha256="x"),
     "put_new": lambda store, _: store.put_new("bucket", "new", b""),
     "remove": lambda store, _: store.remove("bucket", ["key"]),
+    "abort_uploads": lambda store, _: store.abort_uploads("bucket", ""),
     "bucket_exists": lambda store, _: store.bucket_exists("bucket"),
     "create_bucket": lambda store, _: store.create_bucket("bucket"),
 }
