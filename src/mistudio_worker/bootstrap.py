@@ -38,6 +38,7 @@ from mistudio_worker.worker.patience import Patience
 from mistudio_worker.worker.production import Production, ProductionConfig
 from mistudio_worker.worker.result_store import probe_conditional_put
 from mistudio_worker.worker.retry import AttemptLimits, Budget
+from mistudio_worker.worker.stall import StallWatch
 from mistudio_worker.worker.workspace import sweep
 
 if TYPE_CHECKING:
@@ -242,8 +243,9 @@ def wire(settings: Settings, ports: WorkerPorts, observers: Sequence[JobObserver
     slots = asyncio.Semaphore(settings.job.concurrency)
     production = Production(_production_config(settings), ports.store, ports.analyst, ports.patience)
     runner = JobRunner(_job_config(settings), JobPorts(ports.store, ports.publisher, production, ports.patience, slots))
+    stalls = StallWatch(ports.source, settings.kafka.stall_timeout_s)
     grace_s = settings.job.grace_s
-    return WorkerLoop(ports.source, runner, ports.patience, slots, grace_s=grace_s, observers=observers)
+    return WorkerLoop(ports.source, runner, ports.patience, slots, stalls, grace_s=grace_s, observers=observers)
 
 
 async def _prepare(settings: Settings, children: ChildPool, store: ObjectStore, patience: Patience) -> None:

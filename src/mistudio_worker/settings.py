@@ -59,6 +59,9 @@ class KafkaSettings(_Group):
     stop_timeout_s: Seconds = Field(
         5.0, description="longest wait for the group to be left at the end, and for what is left to be published"
     )
+    stall_timeout_s: Seconds = Field(
+        120.0, description="a consumer that makes no progress for so long, though the broker answers, is made anew"
+    )
     max_message_bytes: Bytes = Field(MIB - 4096, description="largest message that the topics take")
 
     @model_validator(mode="after")

@@ -170,6 +170,33 @@ class RecordSourceContract:
         async with joined(first, second, Listener(), into=taken):
             await until(lambda: {record.partition for record in taken} == {0, 1})
 
+    async def test_what_is_unread(self, case: SourceCase) -> None:
+        """Records that were not given out are unread, unless their partition is paused."""
+        source = case.member()
+        await source.start(Listener())
+        assert not await source.has_unread()
+        await case.append(0, b"0")
+        assert await source.has_unread()
+        source.pause([case.partition(0)])
+        assert not await source.has_unread()
+        source.resume([case.partition(0)])
+        await take(source, 1)
+        assert not await source.has_unread()
+        assert await source.broker_answers()
+
+    async def test_starting_again(self, case: SourceCase) -> None:
+        """A source that was stopped joins anew and goes on from what was committed."""
+        source, listener = case.member(), Listener()
+        await case.append(0, b"0")
+        await case.append(0, b"1")
+        await source.start(listener)
+        await take(source, 2)
+        await source.commit(case.partition(0), 1)
+        await source.stop()
+        await source.start(listener)
+        assert [record.value for record in await take(source, 1)] == [b"1"]
+        assert listener.assigned[-1] == source.assigned() == case.all
+
     async def test_stopping_twice(self, case: SourceCase) -> None:
         """A source that is stopped, or was never started, can be stopped."""
         source = case.member()
@@ -240,8 +267,28 @@ class TestKafka(RecordSourceContract):
         with pytest.raises(ServiceAway) as refused:
             await source.start(Listener())
         assert refused.value.code == "BROKER_UNAVAILABLE"
+        assert not await source.broker_answers()
         assert time.monotonic() - begun_s < WITHIN_S
         await source.stop()
+
+    async def test_a_consumer_that_fetches_no_more(self, services: Services) -> None:
+        """Such a one says nothing: what waits is seen by the broker's word, and a new start gives it out."""
+        topic = await services.create_topic()
+        source = adapter(services.bootstrap_servers, topic, services.unique_name("group"))
+        await source.start(Listener())
+        producer = AIOKafkaProducer(bootstrap_servers=services.bootstrap_servers)
+        await producer.start()
+        try:
+            source._open._fetcher._fetch_task.cancel()  # as an error inside the client would end it
+            await producer.send_and_wait(topic, b"0")
+            assert await source.poll(0.5) is None
+            assert await source.has_unread()
+            await source.stop()
+            await source.start(Listener())
+            assert [record.value for record in await take(source, 1)] == [b"0"]
+        finally:
+            await producer.stop()
+            await source.stop()
 
     async def test_a_half_open_broker(self, services: Services, proxies: Proxies) -> None:
         """A broker that takes connections and says nothing holds up neither the start nor the end."""

@@ -274,6 +274,8 @@ class FakeSource:
         commits: (partition number, offset) of every commit that was tried.
         events: ("pause" | "resume" | "seek" | "poll" | ..., details), in order.
         faults: raised by the next polls; None lets one pass.
+        is_stuck: whether polls give out nothing until it is started anew.
+        broker_is_away: whether new connections get no answer.
     """
 
     def __init__(self, broker: FakeBroker) -> None:
@@ -283,6 +285,8 @@ class FakeSource:
         self.events: list[tuple[str, object]] = []
         self.faults: deque[MistudioError | None] = deque()
         self.stopped = False
+        self.is_stuck = False
+        self.broker_is_away = False
         self._listener: AssignmentListener | None = None
         self._positions: dict[int, int] = {}
         self._paused: set[int] = set()
@@ -318,6 +322,7 @@ class FakeSource:
     async def start(self, listener: AssignmentListener) -> None:
         """See `RecordSource`."""
         await asyncio.sleep(0)
+        self.is_stuck = False
         self._listener = listener
         self.broker.members.append(self)
         self.broker.rebalance()
@@ -328,7 +333,7 @@ class FakeSource:
         fault = self.faults.popleft() if self.faults else None
         if fault is not None:
             raise fault
-        record = self._next()
+        record = None if self.is_stuck else self._next()
         await asyncio.sleep(0 if record else min(timeout_s, 0.002))
         return record
 
@@ -378,6 +383,17 @@ class FakeSource:
         if outcome is CommitOutcome.DONE:
             self.broker.committed[partition.number] = offset
         return outcome
+
+    async def has_unread(self) -> bool:
+        """See `RecordSource`."""
+        await asyncio.sleep(0)
+        ends = {number: len(self.broker.records.get(number, [])) for number in self._positions.keys() - self._paused}
+        return any(self._positions[number] < end for number, end in ends.items())
+
+    async def broker_answers(self) -> bool:
+        """See `RecordSource`."""
+        await asyncio.sleep(0)
+        return not self.broker_is_away
 
     async def stop(self) -> None:
         """See `RecordSource`."""

@@ -71,13 +71,15 @@ class KafkaSource:
         """See `RecordSource`."""
         try:
             async with asyncio.timeout(self._start_timeout_s):
-                async with KafkaAdmin(self._connection) as admin:
-                    # a consumer would wait for an absent topic, the whole request timeout
-                    await admin.require([self._topic])
+                await self._require_topic()  # for one that is absent a consumer would wait the whole request timeout
                 await self._join(listener)
         except (KafkaError, ConnectionError, TimeoutError) as error:
             await self.stop()
             raise self._away(error) from error
+
+    async def _require_topic(self) -> None:
+        async with KafkaAdmin(self._connection) as admin:
+            await admin.require([self._topic])
 
     async def _join(self, listener: AssignmentListener) -> None:
         consumer = AIOKafkaConsumer(**self._connection.options(), **self._options)
@@ -151,6 +153,32 @@ class KafkaSource:
         except (KafkaError, TimeoutError):
             return CommitOutcome.UNKNOWN
         return CommitOutcome.DONE
+
+    async def has_unread(self) -> bool:
+        """See `RecordSource`."""
+        partitions = list(self._open.assignment() - self._open.paused())
+        if not partitions:
+            return False
+        try:
+            async with asyncio.timeout(self._commit_timeout_s):
+                ends: dict[TopicPartition, int] = await self._open.end_offsets(partitions)
+        except (KafkaError, TimeoutError) as error:
+            raise self._away(error) from error
+        try:
+            async with asyncio.timeout(self._commit_timeout_s):
+                return any([await self._open.position(partition) < end for partition, end in ends.items()])
+        except TimeoutError:  # the broker answers, and the consumer has not found out where it stands
+            return True
+        except KafkaError as error:
+            raise self._away(error) from error
+
+    async def broker_answers(self) -> bool:
+        """See `RecordSource`."""
+        try:
+            await self._require_topic()
+        except ServiceAway:
+            return False
+        return True
 
     async def stop(self) -> None:
         """See `RecordSource`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ from mistudio_worker.worker.retry import check_attempts, smaller_budget
 from mistudio_worker.worker.steps import Finished, Step, Taken
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from mistudio_worker.domain.identity import JobIdentity
     from mistudio_worker.worker.analysis_request import Progress
     from mistudio_worker.worker.announcements import Topics
@@ -152,13 +155,22 @@ class JobRunner:
                 identity = self._identify(request, inputs)
             state.find_job_id = identity.find_job_id
             try:
-                async with self._ports.slots:
+                async with self._slot(state):
                     with state.step(Step.LOOK_UP):
                         known = await self._known(identity)
                     return known or await self._make(request, inputs, identity, state)
             except NotYetThere:  # an artifact was replaced while it was read, or before a slot was free: look again
                 if looks == MAX_LOOKS:
                     raise
+
+    @asynccontextmanager
+    async def _slot(self, state: JobState) -> AsyncIterator[None]:
+        with state.waits():
+            await self._ports.slots.acquire()
+        try:
+            yield
+        finally:
+            self._ports.slots.release()
 
     async def _await_inputs(self, request: TrainingRequest, state: JobState) -> Inputs:
         """Look for the artifacts until all are there; after the time for it, do with what there is.

@@ -7,12 +7,13 @@ One task owns the record source. A job runs beside it as a task of its own, boun
     job done, partition still ours ──> commit offset + 1, forget its attempts, resume
     partition lost ──> cancel the job; whoever has it now starts anew
     no free slot, or a service away ──> all partitions are paused, polling goes on as a sign of life
+    no progress, though the broker answers ──> leave the group and join it anew; jobs go on meanwhile
+    drain ──> jobs that only wait are given back at once, others after the grace
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -20,6 +21,8 @@ import structlog
 from mistudio_worker.errors import ServiceAway
 from mistudio_worker.worker.ports import CommitOutcome, Partition
 from mistudio_worker.worker.pulse import Phase, Pulse
+from mistudio_worker.worker.running_job import RunningJob
+from mistudio_worker.worker.stall import Sign
 from mistudio_worker.worker.steps import JobState, Step
 
 if TYPE_CHECKING:
@@ -28,29 +31,11 @@ if TYPE_CHECKING:
     from mistudio_worker.worker.job import JobRunner
     from mistudio_worker.worker.patience import Patience
     from mistudio_worker.worker.ports import Record, RecordSource
+    from mistudio_worker.worker.stall import StallWatch
     from mistudio_worker.worker.steps import JobObserver
 
 log = structlog.get_logger(__name__)
 POLL_S = 0.5
-
-
-@dataclass(slots=True)
-class RunningJob:
-    """A job and the record that it holds."""
-
-    state: JobState
-    epoch: int
-    task: asyncio.Task[None]
-
-    @property
-    def record(self) -> Record:
-        """What it answers."""
-        return self.state.record
-
-    @property
-    def partition(self) -> Partition:
-        """Where the record came from."""
-        return Partition(self.record.topic, self.record.partition)
 
 
 class WorkerLoop:
@@ -61,6 +46,7 @@ class WorkerLoop:
         runner: carries a record to its outcome.
         patience: knows which services are away.
         slots: as many places as jobs may compute at a time.
+        stalls: knows a consumer that is stuck.
         grace_s: how long running jobs may go on after `drain`.
         observers: told of the steps of every job.
 
@@ -74,6 +60,7 @@ class WorkerLoop:
         runner: JobRunner,
         patience: Patience,
         slots: asyncio.Semaphore,
+        stalls: StallWatch,
         *,
         grace_s: float,
         observers: Sequence[JobObserver] = (),
@@ -82,15 +69,18 @@ class WorkerLoop:
         self._runner = runner
         self._patience = patience
         self._slots = slots
+        self._stalls = stalls
         self._grace_s = grace_s
         self._observers = observers
         self.pulse = Pulse()
         self._jobs: dict[Partition, RunningJob] = {}
         self._epoch = 0
         self._in_doubt = False
+        self._joined = False
         self._draining = asyncio.Event()
         self._committing: asyncio.Future[CommitOutcome] | None = None
         self._forgetting: set[asyncio.Task[None]] = set()
+        self._given_back: list[asyncio.Task[None]] = []
 
     @property
     def running(self) -> list[JobState]:
@@ -105,6 +95,7 @@ class WorkerLoop:
         """A rebalance began: nothing is committed until it is settled."""
         self._in_doubt = True
         self.pulse.doubt()
+        self._stalls.see(Sign.UNSETTLED)
         if self._committing is not None:
             self._committing.cancel()
 
@@ -113,6 +104,7 @@ class WorkerLoop:
         self._epoch += 1
         self._in_doubt = False
         self.pulse.assign(sorted(partition.number for partition in partitions))
+        self._stalls.clear()
         for partition, job in list(self._jobs.items()):
             if partition not in partitions:
                 log.info("partition lost, job given back", topic=partition.topic, partition=partition.number)
@@ -137,20 +129,27 @@ class WorkerLoop:
 
     async def run(self) -> None:
         """Work until drained."""
-        self.pulse.phase = Phase.JOINING
         try:
-            await self.unless_drained(self._patience.outlast(self._source.start, self))
-            self.pulse.phase = Phase.WORKING
-            self.pulse.turn()
             while not self._draining.is_set():
-                await self._turn()
+                if self._joined:
+                    await self._turn()
+                    await self._leave_if_stuck()
+                else:
+                    await self._join()
             self.pulse.phase = Phase.DRAINING
-            await self._finish_within_grace()
+            if self._joined:
+                await self._finish_within_grace()
         finally:
             await self._give_back()
             await asyncio.gather(*self._forgetting, return_exceptions=True)
             await self._source.stop()
             self.pulse.phase = Phase.STOPPED
+
+    async def _join(self) -> None:
+        self.pulse.phase = Phase.JOINING
+        self._joined = await self.unless_drained(self._patience.outlast(self._source.start, self))
+        self.pulse.phase = Phase.WORKING
+        self.pulse.turn()
 
     async def _turn(self) -> None:
         await self._commit_finished()
@@ -160,10 +159,22 @@ class WorkerLoop:
             record = await self._source.poll(POLL_S)
         except ServiceAway as error:
             log.warning("polling failed, trying again", code=error.code, message=error.message)
+            self._stalls.see(Sign.POLL_FAILS)
             await asyncio.sleep(POLL_S)
             return
-        if record is not None:
+        self._stalls.clear(Sign.POLL_FAILS)
+        if record is None:
+            await self._stalls.look()
+        else:
+            self._stalls.clear(Sign.UNREAD)
             self._take(record)
+
+    async def _leave_if_stuck(self) -> None:
+        if (sign := await self._stalls.stuck()) is not None:
+            log.error("the consumer is stuck, joining the group anew", sign=sign.value, kept_jobs=len(self._jobs))
+            self.on_revoked()
+            await self._source.stop()
+            self._joined = False
 
     def _set_pauses(self) -> None:
         assigned = self._source.assigned()
@@ -192,7 +203,7 @@ class WorkerLoop:
 
     async def _commit(self, job: RunningJob) -> None:
         self.pulse.turn()
-        if (error := _error_of(job.task)) is not None:
+        if (error := job.error) is not None:
             log.error("job ended without an outcome, taking its record again", error=repr(error)[:300])
             self._release(job, next_offset=job.record.offset)
             return
@@ -200,6 +211,7 @@ class WorkerLoop:
             next_offset = await self._settle(job)
         except ServiceAway as away:
             log.warning("commit failed, trying again", code=away.code, message=away.message)
+            self._stalls.see(Sign.COMMIT_UNANSWERED)
             return
         if next_offset is not None:
             self._release(job, next_offset=next_offset)
@@ -207,23 +219,26 @@ class WorkerLoop:
     async def _settle(self, job: RunningJob) -> int | None:
         """Commit, and return the offset to go on from; None where it must be tried again.
 
-        After a rebalance nothing is committed, and nothing done twice, if the group has gone past this record
-        meanwhile: another member had the partition for a while.
+        Nothing is committed, and nothing done twice, if the group has gone past this record meanwhile: another member
+        had the partition for a while. That is asked each time. A worker that stood still does not know yet that it
+        lost its place, and once all others have left the group the broker takes any commit.
         """
         partition, next_offset = job.partition, job.record.offset + 1
-        if job.epoch != self._epoch:
-            committed = await self._source.committed(partition)
-            if committed is not None and committed >= next_offset:
-                log.info("the group went past this record", partition=partition.number, committed=committed)
-                return committed
+        committed = await self._source.committed(partition)
+        if committed is not None and committed >= next_offset:
+            log.info("the group went past this record", partition=partition.number, committed=committed)
+            return committed
         if self._in_doubt or self._jobs.get(partition) is not job:
             return None
         with job.state.step(Step.COMMIT):
             outcome = await self._commit_unless_revoked(partition, next_offset)
         if outcome is CommitOutcome.UNKNOWN:
+            self._stalls.see(Sign.COMMIT_UNANSWERED)
             return None
+        self._stalls.clear(Sign.COMMIT_UNANSWERED)
         if outcome is CommitOutcome.LOST:
             log.info("partition lost before the commit, its new owner will answer again", partition=partition.number)
+            self._stalls.see(Sign.UNSETTLED)  # a rebalance must follow
         else:
             self.pulse.commit()
             self._forget(job.record)
@@ -253,7 +268,7 @@ class WorkerLoop:
         if self._jobs.get(partition) is not job:
             return  # lost in a rebalance while the commit was under way
         del self._jobs[partition]
-        if job.epoch != self._epoch or _error_of(job.task) is not None:
+        if job.epoch != self._epoch or next_offset != job.record.offset + 1:
             self._source.seek(partition, next_offset)
 
     async def _finish_within_grace(self) -> None:
@@ -261,18 +276,17 @@ class WorkerLoop:
             log.info("draining", jobs=len(self._jobs), grace_s=self._grace_s)
         deadline_s = asyncio.get_running_loop().time() + self._grace_s
         while self._jobs and asyncio.get_running_loop().time() < deadline_s:
+            self._drop([job for job in self._jobs.values() if job.state.is_waiting])
             await self._turn()
 
+    def _drop(self, jobs: Sequence[RunningJob]) -> None:
+        for job in jobs:
+            job.task.cancel()
+            self._given_back.append(job.task)
+            del self._jobs[job.partition]
+
     async def _give_back(self) -> None:
-        tasks = [job.task for job in self._jobs.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if tasks:
-            log.info("jobs given back", jobs=len(tasks))
-
-
-def _error_of(task: asyncio.Task[None]) -> BaseException | None:
-    if task.cancelled():
-        return asyncio.CancelledError()
-    return task.exception()
+        self._drop(list(self._jobs.values()))
+        await asyncio.gather(*self._given_back, return_exceptions=True)
+        if self._given_back:
+            log.info("jobs given back", jobs=len(self._given_back))

@@ -206,6 +206,14 @@ class RecordSource(Protocol):
         """Commit the offset of the next record to take, within a time limit."""
         ...
 
+    async def has_unread(self) -> bool:
+        """Whether partitions that are not paused hold records which `poll` has not given out, by the broker's word."""
+        ...
+
+    async def broker_answers(self) -> bool:
+        """Whether the broker answers a new connection; never raises."""
+        ...
+
     async def stop(self) -> None:
-        """Leave the group, within a time limit."""
+        """Leave the group, within a time limit; it may be joined again."""
         ...

@@ -14,6 +14,7 @@ from mistudio_worker.worker.job import JobRunner
 from mistudio_worker.worker.loop import WorkerLoop
 from mistudio_worker.worker.patience import Patience
 from mistudio_worker.worker.ports import CommitOutcome, Partition
+from mistudio_worker.worker.stall import StallWatch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -68,11 +69,13 @@ class Worker:
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     patience: Patience = field(default_factory=lambda: Patience(0.002))
     grace_s: float = 1.0
+    stall_s: float = 60.0
 
     def __post_init__(self) -> None:
         self.source = FakeSource(self.broker)
         self.runner = GatedRunner(self.slots)
-        self.loop = WorkerLoop(self.source, self.runner, self.patience, self.slots, grace_s=self.grace_s)
+        stalls = StallWatch(self.source, self.stall_s)
+        self.loop = WorkerLoop(self.source, self.runner, self.patience, self.slots, stalls, grace_s=self.grace_s)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -361,7 +364,123 @@ class TestCommits:
             await until(lambda: broker.committed == {0: 3, 1: 3, 2: 3})
 
 
+class TestZombie:
+    async def test_a_worker_that_stood_still_does_not_rewind(self, broker: FakeBroker) -> None:
+        """It wakes with its job done and hears of no rebalance; others went past its record: nothing is committed."""
+        worker = Worker(broker)
+        async with worker.running():
+            await until(lambda: worker.runner.places == [(0, 0)])
+            broker.committed[0] = 2
+            worker.runner.gate.set()
+            await until(lambda: broker.committed == {0: 3, 1: 3, 2: 3})
+        assert [offset for number, offset in worker.source.commits if number == 0] == [3]
+        assert [offset for number, offset in worker.runner.places if number == 0] == [0, 2]
+
+
+class TestStall:
+    async def test_a_stuck_consumer_is_made_anew(self, broker: FakeBroker) -> None:
+        """Records wait at the broker and none is given out: the group is left and joined again."""
+        worker = Worker(broker, stall_s=0.05)
+        starts = counted_starts(worker)
+        async with worker.running():
+            await until(lambda: worker.runner.places == [(0, 0)])
+            worker.source.is_stuck = True
+            worker.runner.gate.set()
+            await until(lambda: len(starts) == 2)
+            await until(lambda: broker.committed == {0: 3, 1: 3, 2: 3})
+
+    async def test_a_job_goes_on_meanwhile(self, broker: FakeBroker) -> None:
+        """A job whose partition comes back to the new consumer is not begun again."""
+        worker = Worker(broker, stall_s=0.05)
+        starts = counted_starts(worker)
+        async with worker.running():
+            await until(lambda: worker.runner.places == [(0, 0)])
+            worker.source.faults.extend([away("BROKER_UNAVAILABLE")] * 1000)
+            await until(lambda: len(starts) == 2)
+            worker.source.faults.clear()
+            worker.runner.gate.set()
+            await until(lambda: broker.committed == {0: 3, 1: 3, 2: 3})
+        assert worker.runner.cancelled == []
+        assert worker.runner.places.count((0, 0)) == 1
+
+    async def test_an_outage_is_no_stall(self, broker: FakeBroker) -> None:
+        """While the broker does not answer others either, the consumer keeps its place in the group."""
+        worker = Worker(broker, stall_s=0.02)
+        worker.source.broker_is_away = True
+        worker.source.outcomes.extend([CommitOutcome.UNKNOWN] * 10_000)
+        worker.runner.gate.set()
+        starts = counted_starts(worker)
+        async with worker.running():
+            await until(lambda: len(worker.source.commits) > 50)
+            worker.source.outcomes.clear()
+            worker.source.broker_is_away = False
+            await until(lambda: broker.committed == {0: 3, 1: 3, 2: 3})
+        assert len(starts) == 1
+
+    @pytest.mark.parametrize("sign", ["a rebalance that does not end", "commits that are refused"])
+    async def test_what_else_is_stuck(self, broker: FakeBroker, sign: str) -> None:
+        """A rebalance that never ends, and a commit that is refused without one, are ended by a new start."""
+        worker = Worker(broker, stall_s=0.05)
+        worker.runner.gate.set()
+        starts = counted_starts(worker)
+        async with worker.running():
+            if sign == "commits that are refused":
+                worker.source.outcomes.append(CommitOutcome.LOST)
+            else:
+                await until(lambda: len(worker.runner.begun) >= 1)
+                worker.loop.on_revoked()
+            await until(lambda: len(starts) == 2)
+            await until(lambda: broker.committed == {0: 3, 1: 3, 2: 3})
+
+    async def test_a_quiet_topic_is_no_stall(self) -> None:
+        """A consumer that has nothing to give out stays where it is."""
+        worker = Worker(FakeBroker(), stall_s=0.02)
+        starts = counted_starts(worker)
+        async with worker.running():
+            await turns(worker.source, 40)
+        assert len(starts) == 1
+
+    async def test_draining_while_it_joins_anew(self, broker: FakeBroker) -> None:
+        """A worker that cannot come back into its group gives its job back and ends."""
+        worker = Worker(broker, stall_s=0.05, grace_s=60)
+        async with worker.running():
+            await until(lambda: len(worker.runner.begun) == 1)
+
+            async def never(listener: AssignmentListener) -> None:
+                del listener
+                raise away("BROKER_UNAVAILABLE")
+
+            worker.source.start = never  # type: ignore[method-assign]
+            worker.source.faults.extend([away("BROKER_UNAVAILABLE")] * 1000)
+            await until(lambda: bool(worker.patience.away))
+        assert len(worker.runner.cancelled) == 1
+        assert worker.source.commits == []
+
+
+def counted_starts(worker: Worker) -> list[object]:
+    """One entry for each time that the group is joined."""
+    really, starts = worker.source.start, list[object]()
+
+    async def start(listener: AssignmentListener) -> None:
+        starts.append(listener)
+        await really(listener)
+
+    worker.source.start = start  # type: ignore[method-assign]
+    return starts
+
+
 class TestDrain:
+    async def test_what_only_waits_is_given_back_at_once(self, broker: FakeBroker) -> None:
+        """A job that waits, for files or a slot, has nothing to lose: others may begin it without the grace."""
+        worker = Worker(broker, grace_s=60)
+        async with worker.running():
+            await until(lambda: len(worker.runner.begun) == 1)
+            [job] = worker.loop._jobs.values()
+            job.state.is_waiting = True
+        assert len(worker.runner.cancelled) == 1
+        assert worker.source.commits == []
+        assert worker.source.stopped
+
     async def test_a_running_job_may_end(self, broker: FakeBroker) -> None:
         """After the signal the running job ends and is committed; no other one is begun."""
         worker = Worker(broker, grace_s=WITHIN_S)

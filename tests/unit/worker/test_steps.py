@@ -11,6 +11,7 @@ from support.house import House, record_of
 from mistudio_worker.errors import ChildFailed
 from mistudio_worker.worker.analysis_request import Progress
 from mistudio_worker.worker.loop import WorkerLoop
+from mistudio_worker.worker.stall import StallWatch
 from mistudio_worker.worker.steps import Begun, Ended, Finished, JobEvent, JobObserver, JobState, Step, Taken
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ async def test_the_commit_is_told_after_the_outcome(house: House, listener: List
             loop.drain()
 
     observers: list[JobObserver] = [listener, drain_after_commit]
-    loop = WorkerLoop(FakeSource(broker), house.runner, house.patience, house.slots, grace_s=1.0, observers=observers)
+    source = FakeSource(broker)
+    stalls = StallWatch(source, 60.0)
+    loop = WorkerLoop(source, house.runner, house.patience, house.slots, stalls, grace_s=1.0, observers=observers)
     await loop.run()
     assert listener.told[-3:] == [("finished", "completed"), ("begun", Step.COMMIT), ("ended", Step.COMMIT)]
