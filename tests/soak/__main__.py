@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import random
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from support.background import BackgroundLoop
 from support.services import Services
 from support.workers import Place
 
+from soak.answers import HealthAnswers, known_answers
 from soak.crew import Crew
 from soak.disturbances import Disturbances
 from soak.meters import Meters, Pace
@@ -56,6 +58,7 @@ def main() -> int:
     chosen = parser.parse_args()
     seed = chosen.seed if chosen.seed is not None else random.SystemRandom().randrange(1_000_000)
     jobs = chosen.jobs or max(1, round(chosen.seconds * JOBS_A_SECOND))
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its broker is killed on purpose
     print(f"soak: {jobs} jobs in {chosen.seconds:.0f} s, seed {seed}", flush=True)
     breaches, line = soak(chosen.seconds, jobs, seed)
     for breach in breaches:
@@ -72,7 +75,8 @@ def soak(seconds: float, jobs: int, seed: int) -> tuple[list[str], str]:
         planned, runs = plan(jobs, ground.dice), write_runs(Path(directory) / "runs")
         survivor = ground.crew.posts[0]
         survivor.worker.wait_ready()
-        with Meters(survivor.worker, ground.crew.work_dir(survivor)) as meters:
+        meters, answers = Meters(survivor.worker, ground.crew.work_dir(survivor)), HealthAnswers(survivor.worker)
+        with meters, answers:
             records = disturb(ground, planned, runs, seconds)
             settled = settle(ground.place)
         verdict = judge(ground.place, planned, records)
@@ -86,7 +90,8 @@ def soak(seconds: float, jobs: int, seed: int) -> tuple[list[str], str]:
         line = (
             f"{verdict.jobs} jobs completed, {verdict.refused} records refused, {len(verdict.lost)} lost, "
             f"{len(verdict.double)} double, {len(verdict.half)} half, {len(verdict.strays)} stray objects, "
-            f"{verdict.repeated} announced again, {verdict.attempts_left} counts of attempts left; {counts}; {used}"
+            f"{verdict.repeated} announced again, {verdict.attempts_left} counts of attempts left; {counts}; {used}; "
+            f"{answers}; {known_answers(ground.crew.all_workers())}"
         )
         return breaches, line
 

@@ -37,7 +37,7 @@ class Post:
 
     Attributes:
         name: Of the place.
-        mortal: Whether its workers may be killed or told to end; one that is not is there to be measured.
+        mortal: Whether its workers may be killed, paused or told to end; one that is not is there to be measured.
         workers: All that ever filled it, the present one last.
     """
 

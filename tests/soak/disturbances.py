@@ -52,21 +52,18 @@ class Disturbances:
     def _mortal(self) -> Post:
         return self._dice.choice([post for post in self._crew.posts if post.mortal])
 
-    def _any(self) -> Post:
-        return self._dice.choice(self._crew.posts)
-
     def _kill_worker(self) -> None:
         post = self._mortal()
         post.worker.kill()
         self._crew.fill(post)
 
     def _kill_child(self) -> None:
-        worker = self._any().worker
+        worker = self._dice.choice(self._crew.posts).worker
         if worker.child() is not None:  # else it is just being started
             worker.kill_child()
 
     def _pause(self, duration_s: float) -> None:
-        worker = self._any().worker
+        worker = self._mortal().worker
         pause(worker)
         time.sleep(duration_s)
         go_on(worker)
