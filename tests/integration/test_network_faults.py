@@ -1,4 +1,4 @@
-"""The network between worker, broker and store fails in every way that TCP knows, in the middle of a job.
+"""The network between worker, broker and store fails in every way that TCP knows in the middle of a job; so does the disk.
 
 One worker goes through all of it. Each time: it says that a service is away (where it is), takes nothing new, counts no
 attempt, dead-letters nothing, and goes on by itself when the network is well again.
@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import shutil
+import subprocess
 import time
 import uuid
 from typing import TYPE_CHECKING
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from support.background import BackgroundLoop
 
 GRACE_S = 1.0
+DISK_BYTES = 32 << 20
 LIMITS = {
     "MISTUDIO_STORE__CONNECT_TIMEOUT_S": "1",
     "MISTUDIO_STORE__READ_TIMEOUT_S": "1.5",
@@ -61,7 +65,8 @@ def far_worker(
 ) -> Iterator[Worker]:
     """A worker that is led through the proxies, with short limits."""
     environment = {**far_place.environment, **proxies.environment(), **LIMITS}
-    with Worker(environment, tmp_path_factory.mktemp("far") / "worker", stack._running_keeper()) as worker:
+    worker = Worker(environment, tmp_path_factory.mktemp("far") / "worker", stack._running_keeper())
+    with small_disk(worker.work_dir), worker:
         worker.wait_ready()
         yield worker
 
@@ -112,6 +117,28 @@ def test_the_way_to_the_broker(
     end_well(far_place, running, next_one)
 
 
+def test_the_disk_of_the_worker(far_worker: Worker, far_place: Place, runs: tuple[Path, Path]) -> None:
+    """A disk without room for the artifacts, and then for the exports, is waited for; with room again all goes on."""
+    if not far_worker.work_dir.is_mount():
+        pytest.skip("needs to mount a small file system: run it as root")
+    begun, ballast = len(far_worker.said("service away")), far_worker.work_dir / "ballast"
+    job = far_place.put_run(runs[1], job=f"train_20260102_030405_{next(_numbers):03d}d")
+    fill(ballast, room_bytes=20_000)
+    far_place.announce(job)
+    wait_for(lambda: len(far_worker.said("service away")) > begun or None, "the worker to say it")
+    assert far_worker.said("service away")[-1]["code"] == "DISK_FULL"
+    assert not [key for key in far_place.keys("attempts/") if key.endswith("released")]
+    fill(ballast, room_bytes=300_000)
+    wait_for(lambda: [k for k in far_place.keys("attempts/") if k.endswith("released")] or None, "full at the exports")
+    assert not far_place.records(far_place.topics.find_complete, job)
+    ballast.unlink()
+    find_job = far_place.wait_for_result(job).data["find_job_id"]
+    far_place.wait_until_committed()
+    assert far_place.manifest(find_job)["attempt"] > 1
+    assert not far_place.records(far_place.topics.dead_letter)
+    wait_for(lambda: not far_place.keys("attempts/") or None, "the count of attempts to be removed")
+
+
 def test_a_drain_while_nothing_answers(
     far_worker: Worker, far_place: Place, proxies: Proxies, runs: tuple[Path, Path]
 ) -> None:
@@ -125,6 +152,25 @@ def test_a_drain_while_nothing_answers(
     assert time.monotonic() - begun_s < GRACE_S + 10
     assert far_place.lag() == 1
     assert not any(far_worker.work_dir.iterdir())
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """Put a file system of its own there, where this user may; it is gone after the block."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(folder)]
+    mounted = os.getuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    try:
+        yield
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(ballast: Path, *, room_bytes: int) -> None:
+    """Leave so much room on a disk."""
+    ballast.unlink(missing_ok=True)
+    free_bytes = shutil.disk_usage(ballast.parent).free
+    ballast.write_bytes(bytes(free_bytes - room_bytes))
 
 
 def begin(worker: Worker, place: Place, runs: tuple[Path, Path]) -> tuple[str, str]:
