@@ -1,4 +1,4 @@
-"""The network between worker, broker and store fails in every way that TCP knows in the middle of a job; so does the disk.
+"""The network between worker, broker and store fails in every way that TCP knows, amid a job; so does the disk.
 
 One worker goes through all of it. Each time: it says that a service is away (where it is), takes nothing new, counts no
 attempt, dead-letters nothing, and goes on by itself when the network is well again.

@@ -81,8 +81,7 @@ class Child:
             connection = await self._ensure_warm()
             self._busy_since_s = time.monotonic()
             try:
-                await self._send(connection, request)
-                return await self._converse(on_progress)
+                return await self._converse(connection, request, on_progress)
             except BaseException as error:
                 if not _ended_in_order(error):
                     await self._kill()
@@ -100,10 +99,13 @@ class Child:
         except OSError as error:  # it died just now, between two requests
             raise await self._death() from error
 
-    async def _converse(self, on_progress: Callable[[Progress], None]) -> AnalysisOutcome:
+    async def _converse(
+        self, connection: Connection, request: AnalysisRequest, on_progress: Callable[[Progress], None]
+    ) -> AnalysisOutcome:
         watchdog = asyncio.create_task(self._watch_memory())
         try:
             async with asyncio.timeout(self._deadline_s):
+                await self._send(connection, request)
                 return await self._outcome(on_progress, watchdog)
         except TimeoutError:
             raise ChildFailed(

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -167,6 +168,27 @@ async def test_a_pipe_that_breaks_at_the_request(child: Child, tmp_path: Path) -
     with pytest.raises(ChildFailed) as failed:
         await child.run(asked, lambda _: None)
     assert failed.value.code == "CHILD_KILLED"
+
+
+async def test_a_child_that_takes_no_request(child: Child, tmp_path: Path) -> None:
+    """Handing over a request counts against the deadline: a child that hangs between two jobs is found out, too."""
+    asked = request(tmp_path)
+    await child.start()
+    connection, over = await child._ensure_warm(), threading.Event()
+
+    class Stuck:
+        def send(self, _: object) -> None:
+            over.wait(60)
+
+        def close(self) -> None:
+            over.set()
+            connection.close()
+
+    child._connection = Stuck()  # type: ignore[assignment]
+    child._deadline_s = 0.2
+    with pytest.raises(ChildFailed) as failed:
+        await child.run(asked, lambda _: None)
+    assert failed.value.code == "CHILD_TIMEOUT"
 
 
 async def test_cancelling_kills_the_work(child: Child, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
