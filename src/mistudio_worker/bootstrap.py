@@ -210,7 +210,9 @@ async def run_worker(settings: Settings, observers: Sequence[JobObserver] = ()) 
             kafka_source(settings),
             Patience(settings.job.retry_wait_max_s),
         )
-        loop = wire(settings, WorkerPorts(store, publisher, source, children, patience), observers)
+        loop = wire(
+            settings, WorkerPorts(store, publisher, source, children, patience), [*observers, *telemetry.observers]
+        )
         _drain_on_signal(loop)
         if unknown := unknown_variables():
             log.warning("variables that no setting reads", variables=unknown)

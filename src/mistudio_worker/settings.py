@@ -198,7 +198,7 @@ class AnalysisSettings(_Group):
 
 
 class HttpSettings(_Group):
-    """The worker's own pages: /live, /ready, /health."""
+    """The worker's own pages: /live, /ready, /health, /metrics."""
 
     enabled: bool = True
     host: str = Field("127.0.0.1", description="0.0.0.0 where others ask: a container's orchestrator")

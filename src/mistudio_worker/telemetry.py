@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from mistudio_worker.adapters.prometheus_metrics import CONTENT_TYPE, PrometheusMetrics
+from mistudio_worker.analysis.version import ANALYSIS_VERSION
 from mistudio_worker.http.pages import health_pages
-from mistudio_worker.http.server import serving
+from mistudio_worker.http.server import Answer, serving
 from mistudio_worker.worker.health import HealthLimits, Snapshot
 from mistudio_worker.worker.loop_lag import LoopLag
 from mistudio_worker.worker.observed_store import ObservedStore
@@ -16,14 +19,14 @@ from mistudio_worker.worker.probe import Probe
 from mistudio_worker.worker.service_watch import ServiceWatch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from mistudio_worker.settings import Settings
     from mistudio_worker.worker.child import ChildPool
     from mistudio_worker.worker.loop import WorkerLoop
     from mistudio_worker.worker.patience import Patience
     from mistudio_worker.worker.ports import ObjectStore, RecordSource
-    from mistudio_worker.worker.steps import JobState
+    from mistudio_worker.worker.steps import JobObserver, JobState
 
 LOOP_LAG_LIMIT_S = 0.1
 PROBES_MISSED = 3
@@ -37,7 +40,13 @@ class Telemetry:
         self._settings = settings
         self._started_s = time.monotonic()
         self._store, self._broker = ServiceWatch(), ServiceWatch()
-        self._lag = LoopLag()
+        self._metrics = PrometheusMetrics(ANALYSIS_VERSION)
+        self._lag = LoopLag(self._metrics.loop_lag)
+
+    @property
+    def observers(self) -> Sequence[JobObserver]:
+        """Who is to be told of every job."""
+        return [self._metrics]
 
     def watched(self, store: ObjectStore) -> ObservedStore:
         """Return the same store, watched."""
@@ -81,12 +90,16 @@ class Telemetry:
                 away=patience.away,
                 lag_s=self._lag.largest_s(now_s),
                 disk_free_bytes=probe.disk_free_bytes,
-                jobs=[_shown(state, now_s) for state in loop.running],
+                jobs=[_shown(state) for state in loop.running],
+                backlog=probe.backlog,
             )
 
-        http = self._settings.http
-        pages = health_pages(look, health_limits(self._settings), started_s=self._started_s)
-        async with serving(http.host, http.port, pages):
+        def metrics() -> Answer:
+            return Answer(HTTPStatus.OK, CONTENT_TYPE, self._metrics.page(look(), limits))
+
+        http, limits = self._settings.http, health_limits(self._settings)
+        pages = health_pages(look, limits, started_s=self._started_s)
+        async with serving(http.host, http.port, {**pages, "/metrics": metrics}):
             looking = [asyncio.create_task(self._lag.run()), asyncio.create_task(probe.run(http.probe_interval_s))]
             try:
                 yield
@@ -109,7 +122,7 @@ def health_limits(settings: Settings) -> HealthLimits:
     )
 
 
-def _shown(state: JobState, now_s: float) -> dict[str, object]:
+def _shown(state: JobState) -> dict[str, object]:
     place = {name: getattr(state.record, name) for name in ("topic", "partition", "offset")}
     told = {"job": state.job, "find_job_id": state.find_job_id, "attempt": state.attempt, "step": state.doing}
-    return {**place, **told, "age_s": round(now_s - state.begun_s, 3)}
+    return {**place, **told, "age_s": round(state.age_s, 3)}

@@ -71,6 +71,9 @@ def test_a_worker_that_works_is_live_and_ready(worker: Worker, place: Place, tmp
     elapsed_s = [pages.get("/health").elapsed_s for _ in range(50)]
     assert statistics.median(elapsed_s) < 1.0, elapsed_s  # `make bench` measures it; this only finds a page that hangs
     place.wait_for_result(job)
+    counted = pages.get("/metrics").text
+    assert "mistudio_attempts_total" in counted
+    assert "mistudio_live 1.0" in counted
     after = wait_for(lambda: None if (c := pages.get("/health").content)["jobs"] else c, "the job's end")
     assert after["checks"]["last_commit"]["age_s"] >= 0
     assert after["checks"]["assignment"]["value"]["partitions"] == [0, 1, 2]

@@ -44,6 +44,8 @@ def run_analysis(request: AnalysisRequest, report: Callable[[Progress], None]) -
     reset_peak()
     timings: dict[str, float] = {}
     device = resolve_device(request.device)
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     with _timed(timings, "decode"):
         report(Progress("decode", 0.0))
         run = read_training_run(request.files, request.limits)
@@ -75,6 +77,7 @@ def run_analysis(request: AnalysisRequest, report: Callable[[Progress], None]) -
         timings=timings,
         platform=describe_platform(device),
         peak_memory_bytes=peak_bytes(),
+        peak_device_bytes=torch.cuda.max_memory_allocated() if device == "cuda" else 0,
     )
 
 

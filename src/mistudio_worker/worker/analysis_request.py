@@ -68,6 +68,7 @@ class AnalysisOutcome:
     timings: dict[str, float] = field(default_factory=dict)
     platform: dict[str, str] = field(default_factory=dict)
     peak_memory_bytes: int = 0
+    peak_device_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ well   nothing needs a look: also disk, child and event loop are as they should 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,7 @@ class Snapshot:
         lag_s: longest hold-up of the event loop in the last minute.
         disk_free_bytes: None where it was not looked at yet.
         jobs: running ones, as the page shows them.
+        backlog: partition number -> records that the group has not committed.
     """
 
     now_s: float
@@ -65,6 +66,7 @@ class Snapshot:
     lag_s: float
     disk_free_bytes: int | None
     jobs: Sequence[Mapping[str, object]] = ()
+    backlog: Mapping[int, int] = field(default_factory=dict)
 
 
 class Needed(StrEnum):

@@ -95,11 +95,13 @@ class Production:
             begun_s = time.perf_counter()
             with state.step(Step.FETCH):
                 fetched = await self._outlast(fetch, self._store, order.inputs, order.request, directory)
+            state.figures.fetched_bytes += sum(file.size for file in fetched.values())
             fetch_s = time.perf_counter() - begun_s
             exports = directory / "exports"
             exports.mkdir()
             with state.step(Step.ANALYZE):
                 outcome = await self._analyse(self._analysis_request(order, fetched, exports, budget), report)
+                state.figures.analysed(outcome)
             report(Progress("upload", 0.0))
             if order.known is not None:
                 with state.step(Step.UPLOAD):
@@ -153,6 +155,7 @@ class Production:
         with state.step(Step.UPLOAD):
             exports = await self._outlast(result_store.upload_exports, self._store, bucket, prefix, outcome.exports)
         upload_s = time.perf_counter() - begun_s
+        state.figures.uploaded_bytes += sum(export.size for export in exports)
         manifest = ManifestV1(
             find_job_id=job,
             source_job_id=order.identity.training_job_id,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
+from mistudio_worker.worker.figures import JobFigures
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -77,9 +79,11 @@ class JobState:
         outcome: `completed`, `partial`, `dead-lettered`, or `given back`.
         code: of the error that ended it.
         begun_s: on the monotonic clock.
+        queued_s: how old its record was then, by the broker's clock and ours; None where the record has no time.
         second_try: whether all attempts were used up and one more is made, since the worker doubts itself.
         is_waiting: whether nothing is under way that would be lost if the job were given back.
         doing: the step that it is in.
+        figures: what it took and made so far.
     """
 
     record: Record
@@ -94,6 +98,18 @@ class JobState:
     second_try: bool = False
     is_waiting: bool = False
     doing: Step | None = None
+    figures: JobFigures = field(default_factory=JobFigures)
+    queued_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Note how long the record waited."""
+        if self.record.timestamp_ms > 0:
+            self.queued_s = round(max(0.0, time.time() - self.record.timestamp_ms / 1000), 3)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was taken."""
+        return time.monotonic() - self.begun_s
 
     @contextmanager
     def waits(self) -> Iterator[None]:
@@ -116,7 +132,9 @@ class JobState:
             failure = error
             raise
         finally:
-            self.tell(Ended(step, time.monotonic() - begun_s, failure))
+            duration_s = time.monotonic() - begun_s
+            self.figures.took(step.value, duration_s)
+            self.tell(Ended(step, duration_s, failure))
 
     def tell(self, event: JobEvent) -> None:
         """Tell the observers what happened."""
@@ -127,4 +145,10 @@ class JobState:
         """Return the fields of the canonical log line."""
         place = {name: getattr(self.record, name) for name in ("topic", "partition", "offset")}
         told = {name: getattr(self, name) for name in ("job", "find_job_id", "attempt", "outcome", "code")}
-        return {**place, **told, "duration_s": round(time.monotonic() - self.begun_s, 3)}
+        return {
+            **place,
+            **told,
+            "duration_s": round(self.age_s, 3),
+            "queued_s": self.queued_s,
+            **self.figures.summary(),
+        }
