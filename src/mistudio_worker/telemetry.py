@@ -13,6 +13,7 @@ from mistudio_worker.analysis.version import ANALYSIS_VERSION
 from mistudio_worker.http.pages import health_pages
 from mistudio_worker.http.server import Answer, serving
 from mistudio_worker.worker.health import HealthLimits, Snapshot
+from mistudio_worker.worker.job_log import log_job
 from mistudio_worker.worker.loop_lag import LoopLag
 from mistudio_worker.worker.observed_store import ObservedStore
 from mistudio_worker.worker.probe import Probe
@@ -46,7 +47,7 @@ class Telemetry:
     @property
     def observers(self) -> Sequence[JobObserver]:
         """Who is to be told of every job."""
-        return [self._metrics]
+        return [log_job, self._metrics]
 
     def watched(self, store: ObjectStore) -> ObservedStore:
         """Return the same store, watched."""

@@ -128,14 +128,15 @@ class KafkaSource:
 
     async def backlog(self) -> dict[Partition, int]:
         """See `RecordSource`."""
-        ours = self._open.assignment()
+        consumer = self._open  # it may be stopped meanwhile
+        ours = consumer.assignment()
         try:
             async with asyncio.timeout(self._commit_timeout_s):
                 if not ours:  # nothing to count, but the broker is asked all the same
-                    await self._open.topics()
-                ends = await self._open.end_offsets(ours)
-                begins = await self._open.beginning_offsets(ours)
-                held = {tp: await self._open.committed(tp) for tp in ours}
+                    await consumer.topics()
+                ends = await consumer.end_offsets(ours)
+                begins = await consumer.beginning_offsets(ours)
+                held = {tp: await consumer.committed(tp) for tp in ours}
         except (KafkaError, TimeoutError) as error:
             raise self._away(error) from error
         return {

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from mistudio_worker.errors import ChildFailed, MistudioError
 from mistudio_worker.worker.analysis_request import AnalysisOutcome, Progress
 from mistudio_worker.worker.child_main import Failed, Ready, serve
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from mistudio_worker.worker.analysis_request import AnalysisRequest
 
+log = structlog.get_logger(__name__)
 MEMORY_CHECK_S = 0.2
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -132,7 +135,9 @@ class Child:
                     on_progress(progress)
                 case AnalysisOutcome() as outcome:
                     return outcome
-                case Failed(error):
+                case Failed(error, trace):
+                    if trace:  # logged here, where it is known whose job it was
+                        log.warning("the analysing process failed", code=error.code, trace=trace)
                     raise error
                 case _:
                     raise await self._death()

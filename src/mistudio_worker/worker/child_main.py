@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import signal
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from mistudio_worker.worker.analysis_request import AnalysisRequest, Progress
 
+TRACE_CHARACTERS = 4000
 _PR_SET_PDEATHSIG = 1
 
 
@@ -26,9 +28,13 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The request ended with an error."""
+    """The request ended with an error.
+
+    `trace` says where: file, line and code of each frame, without the message, which may quote the input.
+    """
 
     error: MistudioError
+    trace: str = ""
 
 
 def serve(connection: Connection, parent_pid: int) -> None:
@@ -70,7 +76,7 @@ def _answer(request: AnalysisRequest, connection: Connection) -> object:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return Failed(disk_full())
-        return Failed(_crashed(error))
+        return Failed(_crashed(error), _trace(error))
     except (MemoryError, torch.OutOfMemoryError) as error:
         return Failed(
             ChildFailed(
@@ -80,7 +86,7 @@ def _answer(request: AnalysisRequest, connection: Connection) -> object:
             )
         )
     except Exception as error:  # a defect of ours must end as an attempt, not as a silent death
-        return Failed(_crashed(error))
+        return Failed(_crashed(error), _trace(error))
 
 
 def _crashed(error: Exception) -> ChildFailed:
@@ -92,6 +98,10 @@ def _crashed(error: Exception) -> ChildFailed:
         if device_failed
         else "this is a defect of mistudio_worker: report it with the worker's log",
     )
+
+
+def _trace(error: Exception) -> str:
+    return "".join(traceback.format_tb(error.__traceback__))[-TRACE_CHARACTERS:]
 
 
 def _where(error: BaseException) -> str:

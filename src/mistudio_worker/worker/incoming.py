@@ -21,6 +21,7 @@ ARTIFACT_NAMES = ("feature_activations", "metadata", "sae_model")
 # What stores keep on disk: a longer key is answered with an error that looks like an outage.
 KEY_MAX_BYTES = 1024
 KEY_PART_MAX_BYTES = 255
+EVENT_ID_CHARACTERS = 200
 _NO_BUCKET = re.compile(r".*(\.\.|\.-|-\.).*|[0-9]+(\.[0-9]+){3}")
 
 
@@ -35,6 +36,7 @@ class TrainingRequest:
         usual_place: whether all artifacts lie in that bucket, at the keys that the trainer gives them.
         artifacts: name -> key and what is known of the object; all of `ARTIFACT_NAMES`.
         parameters: as asked for.
+        event_id: as its sender named it, cut; None where there is none.
         traceparent: of the event, passed through.
     """
 
@@ -44,6 +46,7 @@ class TrainingRequest:
     usual_place: bool
     artifacts: dict[str, ArtifactRefV1]
     parameters: Parameters
+    event_id: str | None
     traceparent: str | None
 
 
@@ -65,6 +68,7 @@ def read_request(record: Record, *, artifacts_bucket: str) -> TrainingRequest:
         usual_place=bucket == artifacts_bucket and {name: ref.key for name, ref in artifacts.items()} == usual,
         artifacts=artifacts,
         parameters=Parameters(**data.parameters.model_dump()),
+        event_id=event.id[:EVENT_ID_CHARACTERS] if event.id else None,
         traceparent=event.traceparent,
     )
 

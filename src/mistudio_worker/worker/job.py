@@ -146,14 +146,15 @@ class JobRunner:
         """Return the one result of this input: the known one, or a new one."""
         with state.step(Step.READ):
             request = read_request(state.record, artifacts_bucket=self._config.artifacts_bucket)
-        state.job, state.traceparent = request.training_job_id, request.traceparent
+            state.job, state.event_id = request.training_job_id, request.event_id
+            state.traceparent = request.traceparent
         looks = 0
         while True:
             looks += 1
             with state.step(Step.IDENTIFY):
                 inputs = await self._await_inputs(request, state)
                 identity = self._identify(request, inputs)
-            state.find_job_id = identity.find_job_id
+                state.find_job_id = identity.find_job_id
             try:
                 async with self._slot(state):
                     with state.step(Step.LOOK_UP):
@@ -251,8 +252,8 @@ class JobRunner:
         try:
             return await self._produce(order, budget, state)
         except ChildFailed as error:
-            log.warning("attempt failed", attempt=state.attempt, code=error.code, message=error.message)
             await self._outlast(ledger.failed, state.attempt, error)
+            log.warning("attempt failed", audit="attempt_failed", code=error.code, message=error.message)
             return None
         except (asyncio.CancelledError, NotYetThere, ServiceAway):
             await asyncio.shield(self._release(ledger, state.attempt))
@@ -282,6 +283,7 @@ class JobRunner:
     async def _release(self, ledger: AttemptLedger, number: int) -> None:
         try:
             await asyncio.wait_for(ledger.released(number), self._config.release_timeout_s)
+            log.info("attempt given back", audit="attempt_released", attempt=number)
         except (MistudioError, TimeoutError):
             log.warning("an attempt could not be given back and will count as a silent death", attempt=number)
 

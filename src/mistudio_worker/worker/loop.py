@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from mistudio_worker.errors import ServiceAway
+from mistudio_worker.worker.job_log import correlation
 from mistudio_worker.worker.ports import CommitOutcome, Partition
 from mistudio_worker.worker.pulse import Phase, Pulse
 from mistudio_worker.worker.running_job import RunningJob
@@ -103,15 +104,15 @@ class WorkerLoop:
         """A rebalance is settled: go on with the jobs that stayed, give back those that were lost."""
         self._epoch += 1
         self._in_doubt = False
-        self.pulse.assign(sorted(partition.number for partition in partitions))
+        self.pulse.assign(numbers := sorted(partition.number for partition in partitions))
         self._stalls.clear()
         for partition, job in list(self._jobs.items()):
             if partition not in partitions:
-                log.info("partition lost, job given back", topic=partition.topic, partition=partition.number)
+                log.info("partition lost, job given back", audit="partition_lost", **correlation(job.state))
                 job.task.cancel()
                 del self._jobs[partition]
         self._source.pause(self._jobs)  # a rebalance forgets every pause
-        log.info("partitions assigned", partitions=sorted(p.number for p in partitions), kept_jobs=len(self._jobs))
+        log.info("partitions assigned", audit="partitions_assigned", partitions=numbers, kept_jobs=len(self._jobs))
 
     async def unless_drained(self, preparing: Coroutine[Any, Any, None]) -> bool:
         """Wait for something that may take long, until `drain` at the longest; return whether it was done."""
@@ -144,6 +145,7 @@ class WorkerLoop:
             await asyncio.gather(*self._forgetting, return_exceptions=True)
             await self._source.stop()
             self.pulse.phase = Phase.STOPPED
+            log.info("group left", audit="drained")
 
     async def _join(self) -> None:
         self.pulse.phase = Phase.JOINING
@@ -173,6 +175,7 @@ class WorkerLoop:
         if (sign := await self._stalls.stuck()) is not None:
             log.error("the consumer is stuck, joining the group anew", sign=sign.value, kept_jobs=len(self._jobs))
             self.on_revoked()
+            self.pulse.phase = Phase.JOINING
             await self._source.stop()
             self._joined = False
 
@@ -203,6 +206,10 @@ class WorkerLoop:
 
     async def _commit(self, job: RunningJob) -> None:
         self.pulse.turn()
+        with structlog.contextvars.bound_contextvars(**correlation(job.state)):
+            await self._commit_or_take_again(job)
+
+    async def _commit_or_take_again(self, job: RunningJob) -> None:
         if (error := job.error) is not None:
             log.error("job ended without an outcome, taking its record again", error=repr(error)[:300])
             self._release(job, next_offset=job.record.offset)
@@ -226,7 +233,7 @@ class WorkerLoop:
         partition, next_offset = job.partition, job.record.offset + 1
         committed = await self._source.committed(partition)
         if committed is not None and committed >= next_offset:
-            log.info("the group went past this record", partition=partition.number, committed=committed)
+            log.info("the group went past this record", audit="passed_over", committed=committed)
             return committed
         if self._in_doubt or self._jobs.get(partition) is not job:
             return None
@@ -237,10 +244,11 @@ class WorkerLoop:
             return None
         self._stalls.clear(Sign.COMMIT_UNANSWERED)
         if outcome is CommitOutcome.LOST:
-            log.info("partition lost before the commit, its new owner will answer again", partition=partition.number)
+            log.info("partition lost before the commit, its new owner will answer again", audit="commit_lost")
             self._stalls.see(Sign.UNSETTLED)  # a rebalance must follow
         else:
             self.pulse.commit()
+            log.info("offset committed", audit="committed", next_offset=next_offset)
             self._forget(job.record)
         return next_offset
 
@@ -273,7 +281,7 @@ class WorkerLoop:
 
     async def _finish_within_grace(self) -> None:
         if self._jobs:
-            log.info("draining", jobs=len(self._jobs), grace_s=self._grace_s)
+            log.info("draining", audit="draining", jobs=len(self._jobs), grace_s=self._grace_s)
         deadline_s = asyncio.get_running_loop().time() + self._grace_s
         while self._jobs and asyncio.get_running_loop().time() < deadline_s:
             self._drop([job for job in self._jobs.values() if job.state.is_waiting])

@@ -7,6 +7,8 @@ import shutil
 import tempfile
 from typing import TYPE_CHECKING
 
+import structlog
+
 from mistudio_worker.errors import MistudioError, ServiceAway
 from mistudio_worker.worker.pulse import Phase
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from mistudio_worker.worker.ports import ObjectStore, RecordSource
     from mistudio_worker.worker.pulse import Pulse
     from mistudio_worker.worker.service_watch import ServiceWatch
+
+log = structlog.get_logger(__name__)
 
 
 class Probe:
@@ -90,5 +94,8 @@ class Probe:
     @staticmethod
     async def _repeat(ask: Callable[[], Awaitable[None]], interval_s: float) -> None:
         while True:
-            await ask()
+            try:
+                await ask()
+            except Exception:  # a probe that ends would leave health with what it last knew
+                log.exception("a probe failed")
             await asyncio.sleep(interval_s)

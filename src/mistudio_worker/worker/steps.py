@@ -74,7 +74,8 @@ class JobState:
         observers: told of its steps.
         job: training job id; None until the event is read.
         find_job_id: None until the artifacts are found.
-        traceparent: of the event.
+        event_id: of the event, where it has one.
+        traceparent: of the event, or of the span that goes on from it; given to all that the job publishes.
         attempt: 0 until one is claimed.
         outcome: `completed`, `partial`, `dead-lettered`, or `given back`.
         code: of the error that ended it.
@@ -90,6 +91,7 @@ class JobState:
     observers: Sequence[JobObserver] = ()
     job: str | None = None
     find_job_id: str | None = None
+    event_id: str | None = None
     traceparent: str | None = None
     attempt: int = 0
     outcome: str = "given back"
