@@ -253,7 +253,8 @@ class JobRunner:
             return await self._produce(order, budget, state)
         except ChildFailed as error:
             await self._outlast(ledger.failed, state.attempt, error)
-            log.warning("attempt failed", audit="attempt_failed", code=error.code, message=error.message)
+            told = {"code": error.code, "message": error.message, "memory_bytes": budget.memory_bytes}
+            log.warning("attempt failed", audit="attempt_failed", **told)
             return None
         except (asyncio.CancelledError, NotYetThere, ServiceAway):
             await asyncio.shield(self._release(ledger, state.attempt))
