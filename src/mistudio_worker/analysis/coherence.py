@@ -20,9 +20,9 @@ import torch
 from mistudio_worker.analysis.execution import Execution, map_tiles, spans
 from mistudio_worker.analysis.kernels.null import weight_sums
 from mistudio_worker.analysis.kernels.text_rows import weighted_norms
-from mistudio_worker.analysis.kernels.weights import scatter
 from mistudio_worker.analysis.permutation_null import percentiles
 from mistudio_worker.analysis.unit_rows import COLUMN_TILE, ROW_TILE, TILE_BYTES, UnitRows
+from mistudio_worker.analysis.weighted_rows import weighted_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +57,7 @@ def activation_coherence(weights: Weights, rows: UnitRows, pairs: CorpusPairs, e
     """MonoSemanticity over standardised original activations, -1 to 1.
 
     Tiles of 512 features x 256 columns run over all texts; neither the standardised originals nor the
-    sums of all features [F, d] are ever whole in memory. A tile's product is taken in float32, so the
+    sums of all features [F, d] are ever whole in memory. A tile's sums are taken in float32, so the
     result is within 1e-7 of the quadratic definition.
     """
     features = weights.distinct.size
@@ -80,10 +80,8 @@ def _squared_sums(
     feature, column = tile
     total = torch.zeros((feature[1] - feature[0], column[1] - column[0]), dtype=torch.float64, device=device)
     for row in spans(rows.blocks.shape[0], ROW_TILE):
-        weight = np.zeros((feature[1] - feature[0], row[1] - row[0]), dtype=np.float32)
-        scatter(weights.entries, feature, row, weight)
-        # the product of one tile in float32, twice as fast; the tiles add up in float64
-        total += torch.from_numpy(weight).to(device) @ rows.tile(row, column, device)
+        # the sums of one tile in float32, twice as fast; the tiles add up in float64
+        total += weighted_rows(weights.entries, feature, row, rows.tile(row, column, device))
     squares: NDArray[np.float64] = total.square().sum(dim=1).cpu().numpy()
     return squares
 

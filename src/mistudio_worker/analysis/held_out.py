@@ -76,14 +76,12 @@ def _cosines(
     """Mean cosine to the odd-ranked texts of each feature: of its even-ranked ones [f, w] and of the pool [f, s]."""
     members = np.concatenate([odd, even], axis=1)
     texts, places = np.unique(members, return_inverse=True)
-    missing = int(texts.size > 0 and texts[0] < 0)
-    index = torch.from_numpy(places.reshape(members.shape)).to(device)
+    index = torch.from_numpy(places.reshape(-1)).to(device)
     own = torch.zeros(even.shape, dtype=torch.float64, device=device)
     others = torch.zeros((len(odd), pool.size), dtype=torch.float64, device=device)
     share = torch.from_numpy(1.0 / np.maximum((odd >= 0).sum(axis=1), 1)).float().to(device)
     for column in spans(rows.blocks.shape[1], COLUMN_TILE):
-        unit = rows.gather(texts[missing:], column)
-        chosen = torch.cat([unit.new_zeros((missing, unit.shape[1])), unit]).to(device)[index]
+        chosen = rows.gather(texts, column).to(device).index_select(0, index).view(*members.shape, -1)
         centroid = chosen[:, : odd.shape[1]].sum(dim=1) * share[:, None]
         own += (chosen[:, odd.shape[1] :] @ centroid[:, :, None]).squeeze(2)
         others += centroid @ rows.gather(pool, column).to(device).T  # float32 in a tile, float64 over them

@@ -10,6 +10,7 @@ import torch
 from scipy import sparse
 
 from mistudio_worker.analysis.execution import spans
+from mistudio_worker.analysis.kernels.unit_rows import add_weighted
 from mistudio_worker.analysis.text_rows import text_rows
 from mistudio_worker.analysis.unit_rows import COLUMN_TILE, UnitRows
 
@@ -40,17 +41,18 @@ class ActivationLikeness:
             top: [P, k] texts of each feature, -1 where there are fewer.
             pool: [m] texts, ascending.
         """
-        texts, places = np.unique(top, return_inverse=True)
-        missing = int(texts.size > 0 and texts[0] < 0)
-        index = torch.from_numpy(places.reshape(top.shape)).to(self.device)
-        counts = torch.from_numpy(np.maximum((top >= 0).sum(axis=1), 1)).to(self.device)
-        total = torch.zeros((top.shape[0], pool.size), dtype=torch.float64, device=self.device)
+        held = top >= 0
+        texts, places = np.unique(top[held], return_inverse=True)
+        counts = held.sum(axis=1)
+        ends = np.cumsum(counts)
+        shares = np.repeat(1.0 / np.maximum(counts, 1), counts).astype(np.float32)
+        entries = (ends - counts, ends, places.astype(np.int32), shares)
+        total = torch.zeros((top.shape[0], pool.size), dtype=torch.float32, device=self.device)
         for column in spans(self.rows.blocks.shape[1], COLUMN_TILE):
-            unit = self.rows.gather(texts[missing:], column)
-            padded = torch.cat([unit.new_zeros((missing, unit.shape[1])), unit]).to(self.device)
-            centroids = padded[index].sum(dim=1) / counts[:, None]
-            total += centroids @ self.rows.gather(pool, column).to(self.device).T
-        likeness: NDArray[np.float64] = total.cpu().numpy()
+            centroids = np.zeros((top.shape[0], column[1] - column[0]), dtype=np.float32)
+            add_weighted(entries, 0, self.rows.gather(texts, column).numpy(), centroids)
+            total.addmm_(torch.from_numpy(centroids).to(self.device), self.rows.gather(pool, column).to(self.device).T)
+        likeness: NDArray[np.float64] = total.double().cpu().numpy()
         return likeness
 
 

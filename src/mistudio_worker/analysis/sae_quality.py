@@ -9,21 +9,26 @@ import numpy as np
 import torch
 
 from mistudio_worker.analysis.execution import Execution, map_tiles, spans
-from mistudio_worker.analysis.tiers import DENSE_FROM
+from mistudio_worker.analysis.kernels.reconstruction import add_decoded, squared_distances
+from mistudio_worker.analysis.tiers import DENSE_FROM as DENSE_FEATURE_FROM
+from mistudio_worker.analysis.unit_rows import read_columns
+from mistudio_worker.analysis.weighted_rows import DENSE_FROM
 from mistudio_worker.domain.find_result import SaeQuality
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from mistudio_worker.analysis.statistics import StatisticsTable
     from mistudio_worker.analysis.top_examples import TopExamples
     from mistudio_worker.analysis.unit_rows import UnitRows
-    from mistudio_worker.domain.training_run import SaeWeights, TrainingRun
+    from mistudio_worker.domain.training_run import ActivationBlocks, SaeWeights, TrainingRun
 
 ROW_TILE = 512
 COLUMN_TILE = 512
 FEATURE_TILE = 4096
-_TILE_BYTES = 4 * ROW_TILE * FEATURE_TILE + 28 * ROW_TILE * COLUMN_TILE
+_TILE_BYTES = 4 * ROW_TILE * FEATURE_TILE + 16 * ROW_TILE * COLUMN_TILE
 _ZERO_DISTANCE = 1e-12
 
 
@@ -53,9 +58,10 @@ class Reconstruction:
 def reconstruct(run: TrainingRun, sae: SaeWeights, rows: UnitRows, execution: Execution) -> Reconstruction:
     """Decode the stored activations of every text and compare: decode(h) = h W_dec^T + b_dec.
 
-    One pass over the originals, in tiles of 512 texts x 512 columns, 4,096 features at a time: products in
-    float32, sums in float64, n F d multiplications. Cells of h that are no activations (NaN, infinite or
-    negative, only in invalid features) count as 0. Texts with NaN or infinite originals take no part.
+    Tiles of 512 columns run over the texts, 512 at a time, and 4,096 features at a time: sums of one tile in
+    float32, over tiles in float64; the cost grows with the cells of h that are not 0, times d. Cells of h that are
+    no activations (NaN, infinite or negative, only in invalid features) count as 0. Texts with NaN or infinite
+    originals take no part.
 
     Args:
         run: what is decoded.
@@ -64,35 +70,64 @@ def reconstruct(run: TrainingRun, sae: SaeWeights, rows: UnitRows, execution: Ex
         execution: threads, device and budget.
     """
     count, width = rows.blocks.shape
+    tiles = spans(count, ROW_TILE)
+    dense = [execution.device != "cpu" or _is_dense(run.features, row) for row in tiles]
+
+    def work(column: tuple[int, int]) -> NDArray[np.float64]:
+        found = np.empty((2, count))
+        centre = sae.decoder_bias[column[0] : column[1]].double().numpy(), rows.mean[column[0] : column[1]]
+        weights = [
+            sae.decoder_weight[column[0] : column[1], first:last].T.contiguous().to(execution.device)
+            for first, last in spans(sae.decoder_weight.shape[1], FEATURE_TILE)
+        ]
+        for row, full in zip(tiles, dense, strict=True):
+            cells = read_columns(rows.blocks, row, column)
+            out = found[0, row[0] : row[1]], found[1, row[0] : row[1]]
+            squared_distances(cells, _decode(run, weights, row, dense=full), centre, out)
+        return found
+
+    total = np.zeros((2, count))
+    tile_bytes = _TILE_BYTES + 4 * COLUMN_TILE * sae.decoder_weight.shape[1] + 16 * count
+    for part in map_tiles(work, spans(width, COLUMN_TILE), execution, tile_bytes=tile_bytes):
+        total += part
     usable = np.ones(count, dtype=np.bool_)
     usable[list(run.invalid_texts)] = False
-    weight = sae.decoder_weight.to(execution.device)
-
-    def work(tile: tuple[int, int]) -> NDArray[np.float64]:
-        found = np.zeros((3, tile[1] - tile[0]))
-        for column in spans(width, COLUMN_TILE):
-            cells = rows.blocks.rows(*tile)[:, column[0] : column[1]].to(torch.float64)
-            decoded = _decode(run, weight, tile, column) + sae.decoder_bias[column[0] : column[1]]
-            centred = cells - torch.from_numpy(rows.mean[column[0] : column[1]])
-            for place, part in enumerate((cells - decoded, centred, cells)):
-                found[place] += part.square().sum(dim=1).numpy()
-        return np.where(usable[tile[0] : tile[1]], found, 0.0)
-
-    parts = list(map_tiles(work, spans(count, ROW_TILE), execution, tile_bytes=_TILE_BYTES))
-    return Reconstruction(*np.concatenate(parts, axis=1))
+    errors, distances = np.where(usable, total, 0.0)
+    return Reconstruction(errors, distances, rows.norms**2)
 
 
-def _decode(run: TrainingRun, weight: torch.Tensor, row: tuple[int, int], column: tuple[int, int]) -> torch.Tensor:
-    """H W_dec^T of one tile, [r, c] float64 on the CPU."""
-    total = torch.zeros((row[1] - row[0], column[1] - column[0]), dtype=torch.float64)
-    for first, last in spans(weight.shape[1], FEATURE_TILE):
-        stored = run.features.rows(*row)[:, first:last].to(torch.float32)
-        invalid = [feature - first for feature in run.invalid_features if first <= feature < last]
-        if invalid:
-            cells = stored[:, invalid]
-            stored = stored.index_copy(1, torch.tensor(invalid), cells.where(cells.isfinite() & (cells > 0), 0.0))
-        total += (stored.to(weight.device) @ weight[column[0] : column[1], first:last].T).cpu()
+def _is_dense(features: ActivationBlocks, row: tuple[int, int]) -> bool:
+    """Whether so many cells are not 0 that a dense product is faster; the answer depends on the tile alone."""
+    block = features.rows(*row)
+    return int(torch.count_nonzero(block)) >= DENSE_FROM * block.numel()
+
+
+def _decode(
+    run: TrainingRun, weights: Sequence[torch.Tensor], row: tuple[int, int], *, dense: bool
+) -> NDArray[np.float64]:
+    """H W_dec^T of some rows and columns [r, c], by the decoder's directions [f, c], one part a feature tile."""
+    total = np.zeros((row[1] - row[0], weights[0].shape[1]))
+    feature = 0
+    for directions in weights:
+        column = (feature, feature + directions.shape[0])
+        if dense:
+            total += (_activations(run, row, column).to(directions.device) @ directions).cpu().numpy()
+        else:
+            part = np.zeros(total.shape, dtype=np.float32)
+            add_decoded(read_columns(run.features, row, column), directions.numpy(), part)
+            total += part
+        feature = column[1]
     return total
+
+
+def _activations(run: TrainingRun, row: tuple[int, int], feature: tuple[int, int]) -> torch.Tensor:
+    """[r, f] float32, 0 where there is no activation."""
+    stored = run.features.rows(*row)[:, feature[0] : feature[1]].to(torch.float32)
+    invalid = [number - feature[0] for number in run.invalid_features if feature[0] <= number < feature[1]]
+    if invalid:
+        cells = stored[:, invalid]
+        stored = stored.index_copy(1, torch.tensor(invalid), cells.where(cells.isfinite() & (cells > 0), 0.0))
+    return stored
 
 
 def reconstruction_errors(found: Reconstruction, top: TopExamples) -> NDArray[np.float64]:
@@ -119,5 +154,5 @@ def sae_quality(found: Reconstruction | None, statistics: StatisticsTable, valid
         explained_variance=None if np.isnan(unexplained) else 1.0 - unexplained,
         mean_l0=int(statistics.positives.sum()) / statistics.rows,
         dead_share=int((density == 0.0).sum()) / count,
-        dense_share=int((density >= DENSE_FROM).sum()) / count,
+        dense_share=int((density >= DENSE_FEATURE_FROM).sum()) / count,
     )

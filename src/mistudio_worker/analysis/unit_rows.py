@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from mistudio_worker.analysis.execution import Execution, map_tiles, spans
+from mistudio_worker.analysis.kernels.unit_rows import add_moments, squared_lengths, standardise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,30 +56,41 @@ class UnitRows:
 
     def tile(self, row: tuple[int, int], column: tuple[int, int], device: str) -> torch.Tensor:
         """Return unit rows [r, c] as float32; rows without a direction are zero."""
-        cells = self.blocks.rows(*row)[:, column[0] : column[1]].to(torch.float32, copy=True)
-        return self._unit(cells, column, self.inverse[row[0] : row[1]]).to(device)
+        out = np.empty((row[1] - row[0], column[1] - column[0]), dtype=np.float32)
+        self._standardise(row, np.arange(*row), column, out)
+        return torch.from_numpy(out).to(device)
 
     def gather(self, texts: NDArray[np.int64], column: tuple[int, int]) -> torch.Tensor:
-        """Return some unit rows [m, c] as float32 on the CPU; `texts` ascending."""
-        out = torch.zeros((texts.size, column[1] - column[0]), dtype=torch.float32)
+        """Return some unit rows [m, c] as float32 on the CPU; `texts` ascending, zeros for each -1 before them."""
+        out = np.empty((texts.size, column[1] - column[0]), dtype=np.float32)
+        out[: np.searchsorted(texts, 0)] = 0.0
         for row in spans(self.blocks.shape[0], ROW_TILE):
-            first, last = np.searchsorted(texts, row)
-            if first == last:
-                continue
-            chosen = texts[first:last]
-            cells = self.blocks.rows(*row)[torch.from_numpy(chosen - row[0]), column[0] : column[1]].to(
-                torch.float32, copy=True
-            )
-            out[first:last] = self._unit(cells, column, self.inverse[chosen])
-        return out
+            first, last = np.searchsorted(texts, row).tolist()
+            if first < last:
+                self._standardise(row, texts[first:last], column, out[first:last])
+        return torch.from_numpy(out)
 
-    def _unit(self, cells: torch.Tensor, column: tuple[int, int], inverse: NDArray[np.float64]) -> torch.Tensor:
-        """Standardise rows in place; a product with 0 would keep a NaN, so rows without a direction are set to 0."""
-        mean, scale = (torch.from_numpy(part[column[0] : column[1]]).float() for part in (self.mean, self.scale))
-        cells.sub_(mean).mul_(scale).mul_(torch.from_numpy(inverse).float()[:, None])
-        if not inverse.all():
-            cells[torch.from_numpy(inverse == 0.0)] = 0.0
-        return cells
+    def _standardise(
+        self, row: tuple[int, int], texts: NDArray[np.int64], column: tuple[int, int], out: NDArray[np.float32]
+    ) -> None:
+        """Fill [m, c] with the unit rows of some texts of one tile."""
+        mean, scale = (part[column[0] : column[1]].astype(np.float32) for part in (self.mean, self.scale))
+        cells = read_columns(self.blocks, row, column)
+        standardise(cells, texts - row[0], (mean, scale), self.inverse[texts].astype(np.float32), out)
+
+
+def read_columns(
+    blocks: ActivationBlocks, row: tuple[int, int], column: tuple[int, int]
+) -> tuple[NDArray[np.float32], int, int]:
+    """Return some columns of a row block as the kernels take them: flat cells, the length of a row, the first column.
+
+    float32 rows that lie one after the other are not copied.
+    """
+    block = blocks.rows(*row)
+    if block.dtype == torch.float32 and block.is_contiguous():
+        return block.numpy().reshape(-1), block.shape[1], column[0]
+    tile = block[:, column[0] : column[1]].to(torch.float32).contiguous()
+    return tile.numpy().reshape(-1), tile.shape[1], 0
 
 
 def unit_rows(blocks: ActivationBlocks, invalid_texts: Sequence[int], execution: Execution) -> UnitRows:
@@ -105,29 +117,17 @@ def _measure(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Mean and scale of the columns of one tile, |e|^2 and |z|^2 of the rows over them."""
     rows = blocks.shape[0]
-    usable = np.where(bad, 0.0, 1.0)
-    count = max(usable.sum(), 1.0)
-    total, total_square = torch.zeros((2, column[1] - column[0]), dtype=torch.float64)
-    squares, lengths = np.zeros(rows), np.zeros(rows)
+    usable, count = ~bad, max(int((~bad).sum()), 1)
+    total, total_square = np.zeros((2, column[1] - column[0]))
+    squares, lengths = np.empty(rows), np.empty(rows)
     for row in spans(rows, ROW_TILE):
-        cells = _cells(blocks, row, column, bad)
-        total += cells.sum(dim=0)
-        square = cells.square_()
-        total_square += square.sum(dim=0)
-        squares[row[0] : row[1]] = square.sum(dim=1).numpy()
-    mean, mean_square = (total / count).numpy(), (total_square / count).numpy()
+        own = slice(*row)
+        add_moments(read_columns(blocks, row, column), usable[own], (total, total_square), squares[own])
+    mean, mean_square = total / count, total_square / count
     variance = mean_square - mean * mean
     varies = variance > _ZERO_SPREAD**2 * mean_square
     scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, variance, 1.0)), 0.0)
     for row in spans(rows, ROW_TILE):
-        cells = _cells(blocks, row, column, bad).sub_(torch.from_numpy(mean)).mul_(torch.from_numpy(scale))
-        lengths[row[0] : row[1]] = cells.square_().sum(dim=1).numpy() * usable[row[0] : row[1]]
+        own = slice(*row)
+        squared_lengths(read_columns(blocks, row, column), usable[own], (mean, scale), lengths[own])
     return mean, scale, squares, lengths
-
-
-def _cells(
-    blocks: ActivationBlocks, row: tuple[int, int], column: tuple[int, int], bad: NDArray[np.bool_]
-) -> torch.Tensor:
-    cells = blocks.rows(*row)[:, column[0] : column[1]].to(torch.float64, copy=True)
-    cells[torch.from_numpy(bad[row[0] : row[1]])] = 0.0
-    return cells

@@ -16,7 +16,8 @@ from mistudio_worker.domain.training_run import SaeWeights, TrainingMetadata, Tr
 if TYPE_CHECKING:
     from mistudio_worker.analysis.execution import Execution
 
-ROWS, FEATURES, DIM = 64, 4, 8
+ROWS, FEATURES, DIM, RARITY = 64, 4, 8, 8
+NAMES = ("amber", "birch", "cedar", "daisy", "elder", "fern", "gorse", "hazel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,25 @@ class _Blocks:
 
 
 def warm_up(execution: Execution | None = None) -> None:
-    """Analyse a tiny synthetic run, so that no job waits for a compiler (some seconds on a fresh disk)."""
+    """Analyse two tiny synthetic runs, so that no job waits for a compiler (some seconds on a fresh disk).
+
+    In one every feature fires on half of the texts, in the other on few that share a phrase: dense and sparse tiles
+    are computed by different kernels.
+    """
     place = torch.arange(ROWS, dtype=torch.float32)
-    features = torch.stack([torch.relu(torch.sin(place * (f + 1))) for f in range(FEATURES)], dim=1)
+    dense = torch.stack([torch.relu(torch.sin(place * (f + 1))) for f in range(FEATURES)], dim=1)
+    kind = torch.arange(ROWS) % RARITY
+    sparse = torch.stack([(kind == f) * (1.0 + place / ROWS) for f in range(FEATURES)], dim=1)
+    texts = [f"warming up, river {i % 7} and harbour {i % 5}: {{}} at noon" for i in range(ROWS)]
+    phrases = [f"{text} by the quay of {NAMES[i % RARITY]} town" for i, text in enumerate(texts)]
+    for features, said in ((dense, texts), (sparse, phrases)):
+        _analyze(features, said, execution)
+
+
+def _analyze(features: torch.Tensor, texts: list[str], execution: Execution | None) -> None:
+    place = torch.arange(ROWS, dtype=torch.float32)
     originals = torch.stack([torch.cos(place * (c + 1)) for c in range(DIM)], dim=1)
     weight = originals[:FEATURES].clone()
-    texts = [f"warming up, river {i % 7} and harbour {i % 5}: {{}} at noon" for i in range(ROWS)]
     run = TrainingRun(
         training_job_id="warm-up",
         texts=texts,

@@ -50,8 +50,10 @@ def explained(run: TrainingRun) -> float | None:
     ).explained_variance
 
 
-def test_errors_are_those_of_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut into small tiles, over several threads: |e - h W^T - b|^2 and |e - mean|^2 of every text."""
+@pytest.mark.parametrize("dense_from", [0.0, 2.0])
+def test_errors_are_those_of_the_definition(monkeypatch: pytest.MonkeyPatch, dense_from: float) -> None:
+    """Cut into small tiles, over several threads, dense or not: |e - h W^T - b|^2 and |e - mean|^2 of every text."""
+    monkeypatch.setattr(module, "DENSE_FROM", dense_from)
     for name, size in (("ROW_TILE", 7), ("COLUMN_TILE", 5), ("FEATURE_TILE", 4)):
         monkeypatch.setattr(module, name, size)
     random = np.random.default_rng(5)

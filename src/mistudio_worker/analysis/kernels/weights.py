@@ -49,6 +49,20 @@ def weigh_once(
 
 
 @njit(cache=True, nogil=True)
+def bounds(
+    offsets: NDArray[np.int64], texts: NDArray[np.int32], features: tuple[int, int], rows: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and last + 1 entry of features [first, last) on rows [start, stop)."""
+    first, last = features
+    begins, ends = np.empty(last - first, dtype=np.int64), np.empty(last - first, dtype=np.int64)
+    for f in range(first, last):
+        own = texts[offsets[f] : offsets[f + 1]]
+        begins[f - first] = offsets[f] + np.searchsorted(own, rows[0])
+        ends[f - first] = offsets[f] + np.searchsorted(own, rows[1])
+    return begins, ends
+
+
+@njit(cache=True, nogil=True)
 def scatter(
     entries: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
     features: tuple[int, int],
