@@ -61,7 +61,7 @@ def minio_store(minio_stack: EmbeddedStack) -> Iterator[Services]:
         yield made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def own_broker() -> None:
     """For tests that start a broker of their own: left out where the environment names one, maybe for want of Java."""
     if BOOTSTRAP_SERVERS in os.environ:

@@ -19,15 +19,17 @@ from embedded.process import Server, StackError
 
 # Aimed at a quick start and a small footprint: one compiler tier, one collector thread.
 JVM_OPTIONS = ["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
-SERVER_PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
+LISTENERS = """\
 listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxied_port},CONTROLLER://127.0.0.1:{controller_port}
 # A client that comes through a proxy is sent back to the proxy, else it would go around it from its second request on.
 advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy_port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
+"""
+SERVER_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
 log.dirs={log_directory}
 # A topic that nobody made is a wrong setting: it must fail, not appear.
@@ -92,16 +94,27 @@ def cluster_id() -> str:
 
 
 def broker(directory: Path, ports: BrokerPorts) -> Server:
+    """Return the broker of the stack, see `prepared`."""
+    return prepared(directory, ports.controller_port, LISTENERS.format(**vars(ports)))
+
+
+def prepared(directory: Path, controller_port: int, listeners: str, *format_options: str) -> Server:
     """Write the settings, format the storage, and return the broker, not started yet.
+
+    Args:
+        directory: For settings, data and log.
+        controller_port: For the broker itself.
+        listeners: The settings of its listeners, and what goes with them.
+        format_options: More for the storage tool.
 
     Raises:
         StackError: The storage could not be formatted.
     """
     settings = directory / "server.properties"
-    data = directory / "kafka"
-    settings.write_text(SERVER_PROPERTIES.format(**vars(ports), log_directory=data))
+    common = SERVER_PROPERTIES.format(controller_port=controller_port, log_directory=directory / "kafka")
+    settings.write_text(listeners + common)
     formatted = subprocess.run(
-        java_command("kafka.tools.StorageTool", "format", "-t", cluster_id(), "-c", str(settings)),
+        java_command("kafka.tools.StorageTool", "format", "-t", cluster_id(), "-c", str(settings), *format_options),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -73,7 +73,7 @@ def go_problem(program: str) -> Optional[str]:  # noqa: UP045
 
 
 def problem(need: str) -> Optional[str]:  # noqa: UP045
-    """The sentence for one need: `python`, `java`, `mvn` or `go`; None when it is met."""
+    """The sentence for one need: `python`, `java`, `mvn`, `go` or `openssl`; None when it is met."""
     if need == "python":
         return python_problem()
     if need == "java":
@@ -82,7 +82,9 @@ def problem(need: str) -> Optional[str]:  # noqa: UP045
         return None if is_cached("kafka") else tool_problem("mvn", "maven", "Fetching Kafka's jars for the first time")
     if need == "go":
         return None if is_cached("minio") and is_cached("toxiproxy") else go_problem("MinIO and toxiproxy")
-    raise ValueError(f"unknown need {need!r}: known are python, java, mvn, go")
+    if need == "openssl":
+        return tool_problem("openssl", "openssl", "Making certificates")
+    raise ValueError(f"unknown need {need!r}: known are python, java, mvn, go, openssl")
 
 
 def problems(needs: List[str]) -> List[str]:  # noqa: UP006

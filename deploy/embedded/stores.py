@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from embedded.process import Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from embedded.certificates import Certificate
 
 SEAWEED_PORTS = 5
 MINIO_PORTS = 2
@@ -61,8 +64,14 @@ def seaweed_sockets(ports: Sequence[int]) -> list[Path]:
     return plain + grpc
 
 
-def minio(directory: Path, *, ports: Sequence[int], access_key: str, secret_key: str) -> Server:
-    """A MinIO server of one drive, S3 on the first of two ports, its console on the other."""
+def minio(
+    directory: Path, *, ports: Sequence[int], access_key: str, secret_key: str, certificate: Certificate | None = None
+) -> Server:
+    """A MinIO server of one drive, S3 on the first of two ports (TLS with a certificate), its console on the other."""
+    if certificate is not None:
+        (directory / "certs").mkdir()
+        shutil.copy(certificate.certificate, directory / "certs" / "public.crt")
+        shutil.copy(certificate.key, directory / "certs" / "private.key")
     data = directory / "minio"
     data.mkdir()
     port, console_port = ports
@@ -84,11 +93,14 @@ def minio(directory: Path, *, ports: Sequence[int], access_key: str, secret_key:
     return Server("MinIO", command, log=directory / "minio.log", environment=environment)
 
 
-def answers(endpoint: str, access_key: str, secret_key: str) -> bool:
-    """Whether an authenticated list of the buckets succeeds."""
-    pool = urllib3.PoolManager(timeout=urllib3.Timeout(2), retries=False)
+def answers(endpoint: str, access_key: str, secret_key: str, ca_file: Path | None = None) -> bool:
+    """Whether an authenticated list of the buckets succeeds; by TLS where a CA is named."""
+    secure = ca_file is not None
+    pool = urllib3.PoolManager(
+        timeout=urllib3.Timeout(2), retries=False, ca_certs=str(ca_file) if ca_file is not None else None
+    )
     try:
-        client = Minio(endpoint, access_key=access_key, secret_key=secret_key, secure=False, http_client=pool)
+        client = Minio(endpoint, access_key=access_key, secret_key=secret_key, secure=secure, http_client=pool)
         client.list_buckets()
     except (MinioException, urllib3.exceptions.HTTPError, OSError):
         return False

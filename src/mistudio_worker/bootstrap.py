@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import socket
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -14,22 +13,20 @@ import structlog
 
 import mistudio_worker
 from mistudio_worker.adapters.kafka_admin import KafkaAdmin
-from mistudio_worker.adapters.kafka_connection import KafkaConnection
 from mistudio_worker.adapters.kafka_log import KafkaLog
-from mistudio_worker.adapters.kafka_publisher import KafkaPublisher
 from mistudio_worker.adapters.kafka_source import KafkaSource
 from mistudio_worker.adapters.kafka_watch import KafkaWatch
-from mistudio_worker.adapters.minio_store import MinioStore
-from mistudio_worker.adapters.store_http import StoreLimits
 from mistudio_worker.analysis.taxonomy import Taxonomy, default_taxonomy
 from mistudio_worker.analysis.version import ANALYSIS_VERSION
 from mistudio_worker.artifacts.limits import Limits
+from mistudio_worker.connections import kafka_connection, open_publisher, open_store
 from mistudio_worker.errors import WrongUsage
-from mistudio_worker.settings import unknown_variables
+from mistudio_worker.settings import listed, unknown_variables
 from mistudio_worker.telemetry import Telemetry
 from mistudio_worker.worker.announcements import Topics
 from mistudio_worker.worker.child import Child, ChildPool
 from mistudio_worker.worker.dead_letter_rate import DeadLetterLimits
+from mistudio_worker.worker.incoming import AllowedPlaces
 from mistudio_worker.worker.inputs import InputLimits
 from mistudio_worker.worker.job import JobConfig, JobPorts, JobRunner
 from mistudio_worker.worker.loop import WorkerLoop
@@ -42,7 +39,7 @@ from mistudio_worker.worker.stall import StallWatch
 from mistudio_worker.worker.workspace import sweep
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from mistudio_worker.settings import Settings
     from mistudio_worker.worker.ports import ObjectStore, Publisher, RecordSource
@@ -51,51 +48,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 CHILD_SHARE = 0.85
-
-
-@asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[MinioStore]:
-    """Connect to the store, and disconnect."""
-    access_key, secret_key = settings.store.credentials()
-    store = MinioStore(
-        address=settings.store.address,
-        access_key=access_key,
-        secret_key=secret_key,
-        secure=settings.store.uses_tls,
-        region=settings.store.region,
-        limits=store_limits(settings),
-    )
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def store_limits(settings: Settings) -> StoreLimits:
-    """Return how long the store is waited for."""
-    given = settings.store.model_dump(include={field.name for field in fields(StoreLimits)})
-    return StoreLimits(**given)
-
-
-@asynccontextmanager
-async def open_publisher(settings: Settings) -> AsyncIterator[KafkaPublisher]:
-    """Prepare publishing, and disconnect."""
-    publisher = KafkaPublisher(
-        connection=kafka_connection(settings),
-        publish_timeout_s=settings.kafka.publish_timeout_s,
-        request_timeout_ms=settings.kafka.request_timeout_ms,
-        stop_timeout_s=settings.kafka.stop_timeout_s,
-        max_message_bytes=settings.kafka.max_message_bytes,
-    )
-    try:
-        yield publisher
-    finally:
-        await publisher.close()
-
-
-def kafka_connection(settings: Settings) -> KafkaConnection:
-    """Return the way to the brokers."""
-    return KafkaConnection(settings.kafka.bootstrap_servers)
 
 
 def kafka_admin(settings: Settings) -> KafkaAdmin:
@@ -216,6 +168,8 @@ async def run_worker(settings: Settings, observers: Sequence[JobObserver] = ()) 
         _drain_on_signal(loop)
         if unknown := unknown_variables():
             log.warning("variables that no setting reads", variables=unknown)
+        if settings.kafka.shows_secrets:
+            log.warning("a secret is sent to the broker without TLS", hint="use a SASL_SSL listener")
         log.info("worker starting", version=mistudio_worker.__version__, analysis=ANALYSIS_VERSION)
         async with telemetry.showing(store=store, source=source, loop=loop, patience=patience, children=children):
             try:
@@ -284,6 +238,7 @@ def _job_config(settings: Settings) -> JobConfig:
     return JobConfig(
         artifacts_bucket=settings.store.artifacts_bucket,
         results_bucket=settings.store.results_bucket,
+        allowed_places=_allowed_places(settings),
         topics=Topics(
             find_complete=kafka.find_complete_topic,
             find_failed=kafka.find_failed_topic,
@@ -305,6 +260,11 @@ def _job_config(settings: Settings) -> JobConfig:
         progress_interval_s=job.progress_interval_s,
         release_timeout_s=job.release_timeout_s,
     )
+
+
+def _allowed_places(settings: Settings) -> AllowedPlaces:
+    buckets, prefixes = settings.store.allowed_buckets, settings.store.allowed_prefixes
+    return AllowedPlaces(None if "*" in listed(buckets) else frozenset(listed(buckets)), listed(prefixes))
 
 
 def working_memory_bytes(settings: Settings) -> int:

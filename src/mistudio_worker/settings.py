@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from mistudio_worker.errors import WrongUsage
+from mistudio_worker.settings_security import Group, KafkaSecuritySettings, read_secret
 
 Seconds = Annotated[float, Field(gt=0)]
 Milliseconds = Annotated[int, Field(gt=0)]
@@ -22,6 +23,7 @@ Device = Literal["auto", "cpu", "cuda"]
 
 MIB = 1 << 20
 GIB = 1 << 30
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 def _is_host_and_port(address: str) -> bool:
@@ -33,12 +35,8 @@ def _is_host_and_port(address: str) -> bool:
         return False
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class KafkaSettings(_Group):
-    """The broker, the topics, and how the consumer keeps its place."""
+class KafkaSettings(KafkaSecuritySettings):
+    """The broker, how to get in, the topics, and how the consumer keeps its place."""
 
     bootstrap_servers: str = Field("localhost:9092", description="host:port, several separated by commas")
     group_id: str = Field("mistudio-worker", description="workers of one group share the partitions")
@@ -64,6 +62,13 @@ class KafkaSettings(_Group):
     )
     max_message_bytes: Bytes = Field(MIB - 4096, description="largest message that the topics take")
 
+    @property
+    def shows_secrets(self) -> bool:
+        """Whether a password or token leaves this machine as it is, for anyone on the way to read."""
+        in_the_clear = not self.uses_tls and self.sasl_mechanism in ("PLAIN", "OAUTHBEARER")
+        hosts = {urlsplit(f"//{broker.strip()}").hostname for broker in self.bootstrap_servers.split(",")}
+        return in_the_clear and not hosts <= LOOPBACK
+
     @model_validator(mode="after")
     def _brokers_are_hosts_and_ports(self) -> Self:
         if not all(_is_host_and_port(broker.strip()) for broker in self.bootstrap_servers.split(",")):
@@ -79,7 +84,7 @@ class KafkaSettings(_Group):
         return self
 
 
-class StoreSettings(_Group):
+class StoreSettings(Group):
     """The S3 store."""
 
     endpoint: str = Field("localhost:9000", description="host:port or URL")
@@ -87,10 +92,19 @@ class StoreSettings(_Group):
     secret_key: SecretStr = SecretStr("")
     access_key_file: Path | None = Field(None, description="read access_key from this file")
     secret_key_file: Path | None = Field(None, description="read secret_key from this file")
+    session_token: SecretStr = SecretStr("")
+    session_token_file: Path | None = Field(None, description="read session_token from this file")
     secure: bool = Field(False, description="TLS; an https:// endpoint switches it on")
+    ca_file: Path | None = Field(None, description="certificates (PEM) of who signs the store's; default: the system's")
     region: str = "us-east-1"
     artifacts_bucket: str = "mistudio"
     results_bucket: str = "mistudio-results"
+    allowed_buckets: str = Field(
+        "", description="buckets that an event may name besides artifacts_bucket, separated by commas; * is any"
+    )
+    allowed_prefixes: str = Field(
+        "", description="beginnings of the object keys that are read, separated by commas; empty: any key"
+    )
     connect_timeout_s: Seconds = Field(
         5.0, description="longest wait for a connection, and for the store to take one block of an upload"
     )
@@ -108,6 +122,12 @@ class StoreSettings(_Group):
             raise ValueError("endpoint must be host:port or http(s)://host:port")
         return self
 
+    @model_validator(mode="after")
+    def _ca_is_of_use(self) -> Self:
+        if self.ca_file is not None and not self.uses_tls:
+            raise ValueError("ca_file is given and neither secure nor an https:// endpoint asks for TLS")
+        return self
+
     @property
     def address(self) -> str:
         """host:port."""
@@ -119,12 +139,13 @@ class StoreSettings(_Group):
         return self.secure or self.endpoint.startswith("https://")
 
     def credentials(self) -> tuple[str, str]:
-        """Return access key and secret key, from files where these are named; both empty for an open store.
+        """Return the two keys as they are now, from files where these are named; both empty for an open store.
 
         Raises:
             WrongUsage: `INVALID_SETTING`, a file cannot be read, or one of the two is missing.
         """
-        access, secret = _secret(self.access_key, self.access_key_file), _secret(self.secret_key, self.secret_key_file)
+        access = read_secret(self.access_key, self.access_key_file)
+        secret = read_secret(self.secret_key, self.secret_key_file)
         if bool(access) != bool(secret):
             given, missing = ("ACCESS", "SECRET") if access else ("SECRET", "ACCESS")
             raise WrongUsage(
@@ -134,8 +155,12 @@ class StoreSettings(_Group):
             )
         return access, secret
 
+    def temporary_token(self) -> str:
+        """Return the token that belongs to temporary keys as it is now; empty where they are lasting ones."""
+        return read_secret(self.session_token, self.session_token_file)
 
-class JobSettings(_Group):
+
+class JobSettings(Group):
     """The life of a job."""
 
     concurrency: int = Field(1, ge=1, le=64, description="jobs computed at a time")
@@ -171,7 +196,7 @@ class JobSettings(_Group):
     retry_wait_max_s: Seconds = Field(30.0, description="longest pause between two tries of a service that is away")
 
 
-class AnalysisSettings(_Group):
+class AnalysisSettings(Group):
     """The analysing child process."""
 
     device: Device = "auto"
@@ -197,7 +222,7 @@ class AnalysisSettings(_Group):
     max_sae_bytes: Bytes = Field(8 * GIB, description="float32 copies of the autoencoder's weights")
 
 
-class HttpSettings(_Group):
+class HttpSettings(Group):
     """The worker's own pages: /live, /ready, /health, /metrics."""
 
     enabled: bool = True
@@ -208,7 +233,7 @@ class HttpSettings(_Group):
     probe_interval_s: Seconds = Field(10.0, description="how often store, broker and disk are looked at")
 
 
-class LogSettings(_Group):
+class LogSettings(Group):
     """What the worker says about itself."""
 
     format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON")
@@ -226,6 +251,15 @@ class Settings(BaseSettings):
     analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Return what stands between the commas.
+
+    >>> listed(" a, b,")
+    ('a', 'b')
+    """
+    return tuple(part for piece in text.split(",") if (part := piece.strip()))
 
 
 def read_settings() -> Settings:
@@ -261,15 +295,3 @@ def unknown_variables() -> list[str]:
     }
     ours = (name for name in os.environ if name.startswith("MISTUDIO_"))
     return sorted(name for name in ours if name.upper() not in known)
-
-
-def _secret(value: SecretStr, file: Path | None) -> str:
-    if file is None:
-        return value.get_secret_value()
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise WrongUsage(
-            "INVALID_SETTING", f"the secret file {file} cannot be read: {why}", "mount it, or name another"
-        ) from None

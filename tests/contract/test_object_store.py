@@ -14,6 +14,7 @@ import pytest
 from support.fakes import FakeStore, away
 
 from mistudio_worker.adapters.minio_store import MinioStore
+from mistudio_worker.adapters.store_credentials import StoreCredentials
 from mistudio_worker.adapters.store_http import StoreLimits
 from mistudio_worker.errors import NotYetThere, ServiceAway
 from mistudio_worker.worker.ports import ObjectInfo
@@ -382,8 +383,7 @@ def adapter(address: str, key: str, secret: str, *, read_timeout_s: float = 30.0
     """The adapter with short limits."""
     return MinioStore(
         address=address,
-        access_key=key,
-        secret_key=secret,
+        credentials=StoreCredentials(lambda: (key, secret)),
         secure=False,
         region="us-east-1",
         limits=StoreLimits(

@@ -16,6 +16,7 @@ from support.services import Services
 
 from mistudio_worker import bootstrap
 from mistudio_worker.adapters.minio_store import MinioStore
+from mistudio_worker.adapters.store_credentials import StoreCredentials
 from mistudio_worker.adapters.store_http import StoreLimits
 from mistudio_worker.contracts.manifest import ManifestV1
 from mistudio_worker.errors import WrongUsage
@@ -73,7 +74,11 @@ def faulty(places: tuple[Services, str, str], tmp_path: Path) -> Iterator[Faulty
     key, secret = services.store_settings.credentials()
     with FaultyFront(services.store_settings.address) as front:
         store = MinioStore(
-            address=front.address, access_key=key, secret_key=secret, secure=False, region="us-east-1", limits=LIMITS
+            address=front.address,
+            credentials=StoreCredentials(lambda: (key, secret)),
+            secure=False,
+            region="us-east-1",
+            limits=LIMITS,
         )
         config = replace(CONFIG, artifacts_bucket=artifacts, results_bucket=results)
         with closing(store):

@@ -29,6 +29,7 @@ from support.fault_store import (
 from support.services import Services
 
 from mistudio_worker.adapters.minio_store import MinioStore
+from mistudio_worker.adapters.store_credentials import StoreCredentials
 from mistudio_worker.adapters.store_http import StoreLimits
 from mistudio_worker.errors import MistudioError, NotYetThere, ServiceAway
 
@@ -70,7 +71,11 @@ def opened(address: str, services: Services) -> MinioStore:
     """The adapter at an address, with short limits."""
     key, secret = services.store_settings.credentials()
     return MinioStore(
-        address=address, access_key=key, secret_key=secret, secure=False, region="us-east-1", limits=LIMITS
+        address=address,
+        credentials=StoreCredentials(lambda: (key, secret)),
+        secure=False,
+        region="us-east-1",
+        limits=LIMITS,
     )
 
 

@@ -12,6 +12,7 @@ from support.fakes import FakeAnalyst, FakePublisher, FakeStore
 from mistudio_worker.artifacts.limits import Limits
 from mistudio_worker.contracts.manifest import ManifestV1
 from mistudio_worker.worker.announcements import Topics
+from mistudio_worker.worker.incoming import ANYWHERE
 from mistudio_worker.worker.inputs import InputLimits
 from mistudio_worker.worker.job import JobConfig, JobPorts, JobRunner
 from mistudio_worker.worker.patience import Patience
@@ -44,6 +45,7 @@ CONTENTS = {
 CONFIG = JobConfig(
     artifacts_bucket=ARTIFACTS,
     results_bucket=RESULTS,
+    allowed_places=ANYWHERE,
     topics=TOPICS,
     input_limits=InputLimits(total_bytes=1 << 30, metadata_bytes=4 << 20),
     attempt_limits=AttemptLimits(),

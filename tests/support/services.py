@@ -34,8 +34,11 @@ class Services:
         self.environment = dict(environment)
         self._name = name
         self._numbers = itertools.count()
-        self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(10), maxsize=4)
         self.store_settings = store_settings(environment)
+        ca_file = self.store_settings.ca_file
+        self._pool = urllib3.PoolManager(
+            timeout=urllib3.Timeout(10), maxsize=4, ca_certs=str(ca_file) if ca_file is not None else None
+        )
         access_key, secret_key = self.store_settings.credentials()
         self.store = Minio(
             self.store_settings.address,

@@ -108,6 +108,12 @@ def raised() -> dict[str, set[str]]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         others = {id(a) for c in calls(tree) if called(c) == "sysconf" for a in c.args}
         others |= {id(word.value) for c in calls(tree) for word in c.keywords if word.arg == "metavar"}
+        choices = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Subscript) and getattr(node.value, "id", "") == "Literal"
+        ]
+        others |= {id(word) for choice in choices for word in ast.walk(choice)}
         for node in ast.walk(tree):
             if id(node) not in others and (code := code_in(node)):
                 found.setdefault(code, set())

@@ -10,12 +10,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
-    KafkaError,
     NotCoordinatorForGroupError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
 
+from mistudio_worker.adapters.kafka_errors import FAILURES, away, away_with_cause
 from mistudio_worker.errors import ServiceAway
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mistudio_worker.adapters.kafka_connection import KafkaConnection
 
 COORDINATOR_PAUSE_S = 0.2
+DOING = "asking the broker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class KafkaAdmin:
     """
 
     def __init__(self, connection: KafkaConnection, limit_s: float = 10.0) -> None:
-        self._bootstrap_servers = connection.bootstrap_servers
+        self._connection = connection
         self._limit_s = limit_s
         self._client = AIOKafkaAdminClient(**connection.options(), request_timeout_ms=int(limit_s * 1000))
 
@@ -53,9 +55,9 @@ class KafkaAdmin:
         try:
             async with asyncio.timeout(self._limit_s):
                 await self._client.start()
-        except (KafkaError, ConnectionError, TimeoutError) as error:
+        except FAILURES as error:
             await self._client.close()
-            raise self._away(error) from error
+            raise await self._away(error) from error
         except asyncio.CancelledError:  # also by a time limit of the caller's
             await self._client.close()
             raise
@@ -70,12 +72,13 @@ class KafkaAdmin:
         try:
             async with asyncio.timeout(self._limit_s):
                 described = await self._client.describe_topics(list(names))
+                self._check_allowed(described)
                 there = {t["topic"]: t["partitions"] for t in described if t["error_code"] == 0}
                 limits = {
                     name: await self._config(ConfigResourceType.TOPIC, name, "max.message.bytes") for name in there
                 }
-        except (KafkaError, ConnectionError, TimeoutError) as error:
-            raise self._away(error) from error
+        except FAILURES as error:
+            raise await self._away(error) from error
         return {
             name: TopicFacts(
                 partitions=len(partitions),
@@ -94,11 +97,12 @@ class KafkaAdmin:
         try:
             async with asyncio.timeout(self._limit_s):
                 described = await self._client.describe_topics(list(names))
-        except (KafkaError, ConnectionError, TimeoutError) as error:
-            raise self._away(error) from error
+        except FAILURES as error:
+            raise await self._away(error) from error
+        self._check_allowed(described)
         for topic in described:
             if topic["error_code"] == UnknownTopicOrPartitionError.errno:
-                raise topic_absent(topic["topic"], self._bootstrap_servers)
+                raise topic_absent(topic["topic"], self._connection.bootstrap_servers)
 
     async def broker_config(self, name: str) -> str | None:
         """Return one setting of the first broker; None where it does not tell."""
@@ -106,16 +110,16 @@ class KafkaAdmin:
             async with asyncio.timeout(self._limit_s):
                 cluster = await self._client.describe_cluster()
                 return await self._config(ConfigResourceType.BROKER, str(cluster["brokers"][0]["node_id"]), name)
-        except (KafkaError, ConnectionError, TimeoutError) as error:
-            raise self._away(error) from error
+        except FAILURES as error:
+            raise await self._away(error) from error
 
     async def group_members(self, group_id: str) -> int:
         """Return how many consumers a group has now; 0 for an unknown group."""
         try:
             async with asyncio.timeout(self._limit_s):
                 described = await self._describe_group(group_id)
-        except (KafkaError, ConnectionError, TimeoutError) as error:
-            raise self._away(error) from error
+        except FAILURES as error:
+            raise await self._away(error) from error
         return sum(len(group[5]) for response in described for group in response.groups)
 
     async def _describe_group(self, group_id: str) -> list[Any]:
@@ -136,8 +140,8 @@ class KafkaAdmin:
                     await self._client.create_topics([NewTopic(name, partitions, replicas)])
             except TopicAlreadyExistsError:
                 continue
-            except (KafkaError, ConnectionError, TimeoutError) as error:
-                raise self._away(error) from error
+            except FAILURES as error:
+                raise await self._away(error) from error
 
     async def _config(self, kind: ConfigResourceType, resource: str, name: str) -> str | None:
         responses = await self._client.describe_configs([ConfigResource(kind, resource, configs={name: None})])
@@ -148,12 +152,13 @@ class KafkaAdmin:
                         return str(entry[1])
         return None
 
-    def _away(self, error: BaseException) -> ServiceAway:
-        return ServiceAway(
-            "BROKER_UNAVAILABLE",
-            f"the broker at {self._bootstrap_servers} did not answer ({type(error).__name__})",
-            "check that it runs and that MISTUDIO_KAFKA__BOOTSTRAP_SERVERS names it",
-        )
+    def _check_allowed(self, described: Sequence[dict[str, Any]]) -> None:
+        closed = [topic["topic"] for topic in described if topic["error_code"] == TopicAuthorizationFailedError.errno]
+        if closed:
+            raise away(self._connection, TopicAuthorizationFailedError(", ".join(closed)), DOING)
+
+    async def _away(self, error: BaseException) -> ServiceAway:
+        return await away_with_cause(self._connection, error, DOING)
 
 
 def topic_absent(topic: str, bootstrap_servers: str) -> ServiceAway:

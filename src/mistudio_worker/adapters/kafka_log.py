@@ -6,10 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from mistudio_worker.adapters.kafka_admin import KafkaAdmin
-from mistudio_worker.errors import ServiceAway
+from mistudio_worker.adapters.kafka_errors import FAILURES, away_with_cause
 from mistudio_worker.worker.ports import Record
 
 if TYPE_CHECKING:
@@ -55,8 +54,9 @@ class KafkaLog:
                 ends = await consumer.end_offsets(consumer.assignment())
             async for record in self._read(consumer, ends):
                 yield record
-        except (KafkaError, ConnectionError, TimeoutError) as error:
-            raise self._away(error) from error
+        except FAILURES as error:
+            doing = f"reading topic {self._topic!r}"
+            raise await away_with_cause(self._connection, error, doing) from error
         finally:
             await consumer.stop()
 
@@ -78,10 +78,3 @@ class KafkaLog:
         async with asyncio.timeout(self._limit_s):
             offset: int = await consumer.position(partition)
             return offset
-
-    def _away(self, error: BaseException) -> ServiceAway:
-        return ServiceAway(
-            "BROKER_UNAVAILABLE",
-            f"reading {self._topic!r} from {self._connection.bootstrap_servers} failed with {type(error).__name__}",
-            "check that the broker runs and that MISTUDIO_KAFKA__BOOTSTRAP_SERVERS names it",
-        )

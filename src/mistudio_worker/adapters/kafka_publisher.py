@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
+from mistudio_worker.adapters.kafka_errors import FAILURES, away, away_with_cause, check_token, refusal
 from mistudio_worker.errors import MistudioError, ServiceAway
 
 if TYPE_CHECKING:
@@ -62,10 +63,13 @@ class KafkaPublisher:
         except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
             raise self._too_large(message) from error
         except TimeoutError as error:
-            raise self._away(message, f"did not acknowledge within {self._publish_timeout_s:.0f} s") from error
-        except (KafkaError, ConnectionError) as error:
+            refused = await refusal(self._connection, _publishing(message))
+            raise refused or self._away(
+                message, f"did not acknowledge within {self._publish_timeout_s:.0f} s"
+            ) from error
+        except FAILURES as error:
             await self._forget_producer()
-            raise self._away(message, f"failed with {type(error).__name__}") from error
+            raise away(self._connection, error, _publishing(message)) from error
 
     async def close(self) -> None:
         """Send what is left, within the time limit, and disconnect."""
@@ -76,7 +80,7 @@ class KafkaPublisher:
         before = self._handed_over.get(id(message))
         if before is not None and not (before.done() and (before.cancelled() or before.exception())):
             return before
-        producer = await self._connected()
+        producer = await self._connected(message)
         # aiokafka refuses a record without key and value, which other clients may well have written
         value = b"" if message.key is None and message.value is None else message.value
         acknowledged: asyncio.Future[object] = await producer.send(
@@ -86,9 +90,10 @@ class KafkaPublisher:
         weakref.finalize(message, self._handed_over.pop, id(message), None).atexit = False
         return acknowledged
 
-    async def _connected(self) -> AIOKafkaProducer:
+    async def _connected(self, message: Message) -> AIOKafkaProducer:
         async with self._connecting:
             if self._producer is None:
+                await check_token(self._connection, _publishing(message))
                 producer = AIOKafkaProducer(
                     **self._connection.options(),
                     enable_idempotence=True,
@@ -98,10 +103,14 @@ class KafkaPublisher:
                 )
                 try:
                     await producer.start()
+                except FAILURES as error:
+                    await self._stop(producer)
+                    raise await away_with_cause(self._connection, error, _publishing(message)) from error
                 except BaseException:
                     await self._stop(producer)
                     raise
                 self._producer = producer
+            self._connection.renew(self._producer.client)
             return self._producer
 
     async def _forget_producer(self) -> None:
@@ -117,7 +126,7 @@ class KafkaPublisher:
     def _away(self, message: Message, what: str) -> ServiceAway:
         return ServiceAway(
             "BROKER_UNAVAILABLE",
-            f"publishing to topic {message.topic!r} at {self._connection.bootstrap_servers} {what}",
+            f"{_publishing(message)} at {self._connection.bootstrap_servers} {what}",
             "check that the broker runs, that MISTUDIO_KAFKA__BOOTSTRAP_SERVERS names it, and that the topic exists",
         )
 
@@ -127,6 +136,10 @@ class KafkaPublisher:
             f"a message of {_size(message)} bytes is too large for topic {message.topic!r}",
             "raise max.message.bytes of the topic and MISTUDIO_KAFKA__MAX_MESSAGE_BYTES",
         )
+
+
+def _publishing(message: Message) -> str:
+    return f"publishing to topic {message.topic!r}"
 
 
 def _size(message: Message) -> int:

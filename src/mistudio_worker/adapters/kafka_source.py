@@ -11,6 +11,7 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from mistudio_worker.adapters.kafka_admin import KafkaAdmin
+from mistudio_worker.adapters.kafka_errors import FAILURES, NOT_ALLOWED, away, away_with_cause
 from mistudio_worker.errors import ServiceAway
 from mistudio_worker.worker.ports import CommitOutcome, Partition, Record
 
@@ -45,6 +46,7 @@ class KafkaSource:
         stop_timeout_s: float,
     ) -> None:
         self._topic = topic
+        self._doing = f"consuming topic {topic!r}"
         self._connection = connection
         self._start_timeout_s = start_timeout_s
         self._commit_timeout_s = commit_timeout_s
@@ -73,9 +75,9 @@ class KafkaSource:
             async with asyncio.timeout(self._start_timeout_s):
                 await self._require_topic()  # for one that is absent a consumer would wait the whole request timeout
                 await self._join(listener)
-        except (KafkaError, ConnectionError, TimeoutError) as error:
+        except FAILURES as error:
             await self.stop()
-            raise self._away(error) from error
+            raise await away_with_cause(self._connection, error, self._doing) from error
 
     async def _require_topic(self) -> None:
         async with KafkaAdmin(self._connection) as admin:
@@ -90,6 +92,7 @@ class KafkaSource:
 
     async def poll(self, timeout_s: float) -> Record | None:
         """See `RecordSource`."""
+        self._connection.renew(self._open._client)  # noqa: SLF001 - see there
         try:
             batches = await self._open.getmany(timeout_ms=int(timeout_s * 1000), max_records=1)
         except KafkaError as error:
@@ -151,6 +154,8 @@ class KafkaSource:
                 await self._open.commit({TopicPartition(*partition): offset})
         except (CommitFailedError, IllegalStateError):
             return CommitOutcome.LOST
+        except NOT_ALLOWED as error:
+            raise self._away(error) from error
         except (KafkaError, TimeoutError):
             return CommitOutcome.UNKNOWN
         return CommitOutcome.DONE
@@ -205,11 +210,7 @@ class KafkaSource:
         return [tp for p in partitions if (tp := TopicPartition(*p)) in assigned]
 
     def _away(self, error: BaseException) -> ServiceAway:
-        return ServiceAway(
-            "BROKER_UNAVAILABLE",
-            f"consuming {self._topic!r} from {self._connection.bootstrap_servers} failed with {type(error).__name__}",
-            "check that the broker runs and that MISTUDIO_KAFKA__BOOTSTRAP_SERVERS names it",
-        )
+        return away(self._connection, error, self._doing)
 
 
 async def _leave(consumer: AIOKafkaConsumer) -> None:

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from mistudio_worker.adapters.kafka_admin import KafkaAdmin
+from mistudio_worker.adapters.kafka_errors import FAILURES, away, away_with_cause
 from mistudio_worker.errors import ServiceAway
 from mistudio_worker.worker.ports import Record
 
@@ -30,6 +31,7 @@ class KafkaWatch:
     def __init__(self, connection: KafkaConnection, topics: Sequence[str], limit_s: float = 15.0) -> None:
         self._connection = connection
         self._topics = topics
+        self._doing = f"reading {', '.join(topics)}"
         self._limit_s = limit_s
         self._consumer = AIOKafkaConsumer(
             *topics, **connection.options(), enable_auto_commit=False, auto_offset_reset="latest"
@@ -51,9 +53,9 @@ class KafkaWatch:
         except ServiceAway:
             await self._consumer.stop()
             raise
-        except (KafkaError, ConnectionError, TimeoutError) as error:
+        except FAILURES as error:
             await self._consumer.stop()
-            raise self._away(error) from error
+            raise await away_with_cause(self._connection, error, self._doing) from error
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -66,14 +68,6 @@ class KafkaWatch:
             try:
                 r = await self._consumer.getone()
             except KafkaError as error:
-                raise self._away(error) from error
+                raise away(self._connection, error, self._doing) from error
             headers = [(name, content or b"") for name, content in r.headers]
             yield Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, headers)
-
-    def _away(self, error: BaseException) -> ServiceAway:
-        topics, servers = ", ".join(self._topics), self._connection.bootstrap_servers
-        return ServiceAway(
-            "BROKER_UNAVAILABLE",
-            f"reading {topics} from {servers} failed with {type(error).__name__}",
-            "check that the broker runs and that MISTUDIO_KAFKA__BOOTSTRAP_SERVERS names it",
-        )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from minio.datatypes import Object, Upload
 
+    from mistudio_worker.adapters.store_credentials import StoreCredentials
     from mistudio_worker.adapters.store_http import StoreLimits
 
 P = ParamSpec("P")
@@ -42,24 +43,30 @@ class MinioStore:
 
     Args:
         address: host:port.
-        access_key: of the worker.
-        secret_key: likewise.
+        credentials: what the worker signs with; None for an open store.
         secure: TLS.
+        ca_file: who signs the store's certificate; None: whom the system trusts.
         region: spares a request for it.
         limits: how long the store is waited for.
     """
 
     def __init__(  # noqa: PLR0913 - a connection's settings, by name
-        self, *, address: str, access_key: str, secret_key: str, secure: bool, region: str, limits: StoreLimits
+        self,
+        *,
+        address: str,
+        credentials: StoreCredentials | None,
+        secure: bool,
+        region: str,
+        limits: StoreLimits,
+        ca_file: Path | None = None,
     ) -> None:
         self._limits = limits
         self._errors = StoreErrors(address)
         self._threads = CallThreads(CONNECTIONS)
-        self._http = StoreHttp(limits)
+        self._http = StoreHttp(limits, ca_file)
         self._client = Minio(
             address,
-            access_key=access_key,
-            secret_key=secret_key,
+            credentials=credentials,
             secure=secure,
             region=region,
             http_client=self._http,

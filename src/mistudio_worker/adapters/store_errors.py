@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ class StoreErrors:
         except MinioException as error:
             raise self.away(f"gave an answer that cannot be read ({type(error).__name__})") from error
         except BROKEN as error:
+            if (refused := _tls_error(error)) is not None:
+                raise self._untrusted(refused) from error
             reason = getattr(error, "reason", None) or error  # of a second try: why it failed
             raise self.away(f"cannot be reached ({type(reason).__name__})") from error
         except OSError as error:
@@ -60,12 +63,20 @@ class StoreErrors:
             "check that the store runs and that MISTUDIO_STORE__ENDPOINT names it",
         )
 
+    def _untrusted(self, error: BaseException) -> ServiceAway:
+        return ServiceAway(
+            "STORE_UNTRUSTED",
+            f"no TLS with the store at {self._address}: {_reason(error)}",
+            "check that MISTUDIO_STORE__CA_FILE holds who signed the store's certificate, that it names the host, and "
+            "that this port speaks TLS",
+        )
+
     def denied(self, answer: str | None, bucket: str) -> ServiceAway:
         """`STORE_DENIED`: it does not let the worker in."""
         return ServiceAway(
             "STORE_DENIED",
             f"the store at {self._address} refuses the worker: {answer} on bucket {bucket!r}",
-            "check MISTUDIO_STORE__ACCESS_KEY, __SECRET_KEY and the policy of that user",
+            "check MISTUDIO_STORE__ACCESS_KEY, __SECRET_KEY and the policy of that user (deploy/policies)",
         )
 
     def bucket_missing(self, bucket: str) -> ServiceAway:
@@ -82,6 +93,18 @@ class StoreErrors:
             f"the store at {self._address} does not serve a request on bucket {bucket!r}: {answer}",
             "check the region of the bucket, and how the object is stored (archived, encrypted by its writer)",
         )
+
+
+def _tls_error(error: BaseException) -> BaseException | None:
+    """The failure of TLS behind an error of urllib3, if that is what it is."""
+    reason = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
+    return reason if isinstance(reason, urllib3.exceptions.SSLError) else None
+
+
+def _reason(error: BaseException) -> str:
+    """What OpenSSL says, without the place in its source."""
+    cause = next((arg for arg in error.args if isinstance(arg, ssl.SSLError)), None)
+    return getattr(cause, "verify_message", "") or getattr(cause, "reason", None) or type(error).__name__
 
 
 def changed(key: str) -> NotYetThere:

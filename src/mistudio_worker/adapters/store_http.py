@@ -6,9 +6,12 @@ import base64
 import hashlib
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import urllib3
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONNECTIONS = 32
 _OVERLOADED = (500, 502, 503, 504)
@@ -42,8 +45,9 @@ class StoreHttp(urllib3.PoolManager):
     back-off is as long.
     """
 
-    def __init__(self, limits: StoreLimits) -> None:
+    def __init__(self, limits: StoreLimits, ca_file: Path | None = None) -> None:
         super().__init__(
+            ca_certs=str(ca_file) if ca_file else None,  # read anew for each connection
             maxsize=CONNECTIONS,
             timeout=urllib3.Timeout(connect=limits.connect_timeout_s, read=limits.read_timeout_s),
             retries=urllib3.Retry(

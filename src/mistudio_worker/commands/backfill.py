@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mistudio_worker import bootstrap
+from mistudio_worker import connections
 from mistudio_worker.commands.exit_codes import ExitCode
 from mistudio_worker.commands.submit import announce, submission_of
 from mistudio_worker.contracts.events import ParametersV1
@@ -31,13 +31,13 @@ async def trainings_without_results(store: ObjectReader, *, artifacts_bucket: st
 
 async def backfill_command(settings: Settings, *, dry_run: bool) -> ExitCode:
     """Say which trainings have no result, and announce each unless this is a dry run."""
-    async with bootstrap.open_store(settings) as store:
+    async with connections.open_store(settings) as store:
         jobs = await trainings_without_results(
             store,
             artifacts_bucket=settings.store.artifacts_bucket,
             results_bucket=settings.store.results_bucket,
         )
-    async with bootstrap.open_publisher(settings) as publisher:
+    async with connections.open_publisher(settings) as publisher:
         for job in jobs:
             if not dry_run:
                 submission = submission_of(job, ParametersV1())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mistudio_worker import bootstrap
+from mistudio_worker import bootstrap, connections
 from mistudio_worker.commands.exit_codes import ExitCode, code_of, say_error
 from mistudio_worker.errors import JobNotFound, MistudioError, ServiceAway, WrongUsage
 from mistudio_worker.worker.dead_letters import (
@@ -70,7 +70,7 @@ def selection_of(
 async def list_command(settings: Settings, selection: Selection, *, limit: int, as_json: bool) -> ExitCode:
     """Show the newest of the letters that are meant, oldest first."""
     letters = await _letters(settings, selection)
-    async with bootstrap.open_store(settings) as store:
+    async with connections.open_store(settings) as store:
         bucket = settings.store.results_bucket
         shown = [(letter, await is_replayed(store, bucket, letter)) for letter in letters[-limit:]]
     for letter, replayed in shown:
@@ -111,7 +111,7 @@ async def replay_command(settings: Settings, selection: Selection, *, dry_run: b
     letters = await _letters(settings, selection)
     bucket, verb = settings.store.results_bucket, "would send" if dry_run else "sent"
     sent, worst = 0, ExitCode.DONE
-    async with bootstrap.open_store(settings) as store, bootstrap.open_publisher(settings) as publisher:
+    async with connections.open_store(settings) as store, connections.open_publisher(settings) as publisher:
         for letter in letters:
             name = f"{letter.place} {letter.code} {letter.job or ''}".rstrip()
             if not again and await is_replayed(store, bucket, letter):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mistudio_worker import bootstrap
+from mistudio_worker import bootstrap, connections
 from mistudio_worker.commands.exit_codes import ExitCode
 from mistudio_worker.errors import MistudioError
 from mistudio_worker.settings import unknown_variables
@@ -94,6 +94,10 @@ async def _broker(settings: Settings) -> AsyncIterator[Finding]:
     try:
         async with bootstrap.kafka_admin(settings) as admin:
             yield Finding("broker", f"answers at {settings.kafka.bootstrap_servers}")
+            if settings.kafka.shows_secrets:
+                yield Finding(
+                    "broker", "is sent a secret without TLS", "use a SASL_SSL listener: anyone on the way can read it"
+                )
             yield await _offset_retention(admin)
             facts = await admin.topics(_topics(settings))
             for name in _topics(settings):
@@ -158,7 +162,7 @@ async def _members(admin: KafkaAdmin, facts: dict[str, TopicFacts], settings: Se
 
 async def _store(settings: Settings) -> AsyncIterator[Finding]:
     try:
-        async with bootstrap.open_store(settings) as store:
+        async with connections.open_store(settings) as store:
             missing = []
             for bucket in (settings.store.artifacts_bucket, settings.store.results_bucket):
                 there = await store.bucket_exists(bucket)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mistudio_worker import bootstrap
+from mistudio_worker import connections
 from mistudio_worker.commands.exit_codes import ExitCode
 from mistudio_worker.commands.local_job import results_directory
 from mistudio_worker.commands.staging import staged
@@ -72,7 +72,7 @@ def _damaged(export: ExportV1, what: str) -> RefusedInput:
 
 async def fetch_command(settings: Settings, job: str, out: Path) -> ExitCode:
     """Find the job's manifest, download and verify, say where the files lie."""
-    async with bootstrap.open_store(settings) as store:
+    async with connections.open_store(settings) as store:
         stored = await find_manifest(store, settings.store.results_bucket, job)
         directory = await fetch_exports(store, stored, out)
     typer.echo(f"{stored.manifest.find_job_id} {stored.manifest.status}: {len(stored.manifest.exports)} files verified")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mistudio_worker import bootstrap
+from mistudio_worker import bootstrap, connections
 from mistudio_worker.artifacts.run_dir import find_run
 from mistudio_worker.commands.exit_codes import ExitCode, say_error, say_gaps
 from mistudio_worker.commands.progress import progress_display
@@ -145,7 +145,7 @@ async def _upload_run(settings: Settings, run_dir: Path, job: str | None) -> tup
         "metadata": (files.metadata, f"activations/{training_job}/metadata.json"),
     }
     uploaded: dict[str, ArtifactRefV1] = {}
-    async with bootstrap.open_store(settings) as store:
+    async with connections.open_store(settings) as store:
         for name, (path, key) in places.items():
             if path is not None:
                 sha256 = await asyncio.to_thread(sha256_of, path)
@@ -169,7 +169,7 @@ async def submit_command(
     """Announce a run; with `wait_s`, show progress and end with the outcome."""
     submission = await prepare(settings, target, job, ParametersV1.model_validate(parameters, from_attributes=True))
     training_job = submission.event.job_id
-    async with bootstrap.open_publisher(settings) as publisher:
+    async with connections.open_publisher(settings) as publisher:
         if wait_s is None:
             await announce(publisher, settings.kafka.training_complete_topic, submission)
             typer.echo(f"announced {training_job}")

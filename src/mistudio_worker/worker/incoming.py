@@ -26,6 +26,22 @@ _NO_BUCKET = re.compile(r".*(\.\.|\.-|-\.).*|[0-9]+(\.[0-9]+){3}")
 
 
 @dataclass(frozen=True, slots=True)
+class AllowedPlaces:
+    """Where the artifacts of an event may lie.
+
+    Attributes:
+        buckets: besides the worker's own one for artifacts; None: any.
+        prefixes: beginnings of object keys; none at all: any key.
+    """
+
+    buckets: frozenset[str] | None = None
+    prefixes: tuple[str, ...] = ()
+
+
+ANYWHERE = AllowedPlaces()
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingRequest:
     """A checked training-complete event.
 
@@ -50,7 +66,7 @@ class TrainingRequest:
     traceparent: str | None
 
 
-def read_request(record: Record, *, artifacts_bucket: str) -> TrainingRequest:
+def read_request(record: Record, *, artifacts_bucket: str, allowed: AllowedPlaces = ANYWHERE) -> TrainingRequest:
     """Read and check a training-complete event in any of its forms.
 
     Raises:
@@ -61,6 +77,9 @@ def read_request(record: Record, *, artifacts_bucket: str) -> TrainingRequest:
     job = check_training_job_id(data.job_id)
     bucket = _bucket(data.bucket) if data.bucket else artifacts_bucket
     artifacts, usual = _artifacts(data, job), _usual_keys(job)
+    if bucket != artifacts_bucket:
+        _check_bucket(bucket, allowed)
+    _check_keys(artifacts, allowed)
     return TrainingRequest(
         training_job_id=job,
         bucket=bucket,
@@ -132,6 +151,25 @@ def _bucket(name: str) -> str:
             "INVALID_FIELD", f"bucket: {name!r} is no name that S3 gives a bucket", "send the name of the bucket"
         )
     return name
+
+
+def _check_bucket(bucket: str, allowed: AllowedPlaces) -> None:
+    if allowed.buckets is not None and bucket not in allowed.buckets:
+        raise RefusedInput(
+            "BUCKET_NOT_ALLOWED",
+            f"the event names bucket {bucket!r}, which this worker may not read",
+            "allow it by MISTUDIO_STORE__ALLOWED_BUCKETS, or leave the bucket out of the event",
+        )
+
+
+def _check_keys(artifacts: dict[str, ArtifactRefV1], allowed: AllowedPlaces) -> None:
+    for name, ref in artifacts.items():
+        if allowed.prefixes and not ref.key.startswith(allowed.prefixes):
+            raise RefusedInput(
+                "KEY_NOT_ALLOWED",
+                f"{name} lies at {ref.key!r:.200}, and this worker reads only below {', '.join(allowed.prefixes)}",
+                "allow its beginning by MISTUDIO_STORE__ALLOWED_PREFIXES, or put the file elsewhere",
+            )
 
 
 def _checked(ref: ArtifactRefV1) -> ArtifactRefV1:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mistudio_worker.domain.identity import JobIdentity
     from mistudio_worker.worker.analysis_request import Progress
     from mistudio_worker.worker.announcements import Topics
-    from mistudio_worker.worker.incoming import TrainingRequest
+    from mistudio_worker.worker.incoming import AllowedPlaces, TrainingRequest
     from mistudio_worker.worker.inputs import InputLimits, Inputs
     from mistudio_worker.worker.patience import Patience
     from mistudio_worker.worker.ports import ObjectStore, Publisher, Record
@@ -51,6 +51,7 @@ class JobConfig:
 
     artifacts_bucket: str
     results_bucket: str
+    allowed_places: AllowedPlaces
     topics: Topics
     input_limits: InputLimits
     attempt_limits: AttemptLimits
@@ -145,7 +146,9 @@ class JobRunner:
     async def _result(self, state: JobState) -> StoredManifest:
         """Return the one result of this input: the known one, or a new one."""
         with state.step(Step.READ):
-            request = read_request(state.record, artifacts_bucket=self._config.artifacts_bucket)
+            request = read_request(
+                state.record, artifacts_bucket=self._config.artifacts_bucket, allowed=self._config.allowed_places
+            )
             state.job, state.event_id = request.training_job_id, request.event_id
             state.traceparent = request.traceparent
         looks = 0

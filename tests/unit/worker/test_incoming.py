@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.house import JOB, record_of
 
 from mistudio_worker.errors import RefusedInput
-from mistudio_worker.worker.incoming import TrainingRequest, read_request, readable_job_id
+from mistudio_worker.worker.incoming import AllowedPlaces, TrainingRequest, read_request, readable_job_id
 
 TYPE = "io.mistudio.training.completed.v1"
 TRACE = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
@@ -331,3 +331,37 @@ def test_nothing_else_comes_out(value: bytes) -> None:
             read_request(record, artifacts_bucket="bucket")
         except RefusedInput:
             readable_job_id(record)
+
+
+OURS_AND_ANOTHER = AllowedPlaces(frozenset({"another"}), ("models/", "activations/", "team/"))
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ({}, None),
+        ({"bucket": "ours"}, None),
+        ({"bucket": "another"}, None),
+        ({"bucket": "of-others"}, "BUCKET_NOT_ALLOWED"),
+        ({"artifacts": {"metadata": {"key": "team/a/metadata.json"}}}, None),
+        ({"artifacts": {"metadata": {"key": "teams/metadata.json"}}}, "KEY_NOT_ALLOWED"),
+        ({"artifacts": {"sae_model": {"key": "find/x/models/sae.pt"}}}, "KEY_NOT_ALLOWED"),
+    ],
+)
+def test_places_that_are_not_allowed(data: dict[str, Any], code: str | None) -> None:
+    """An event may name only buckets and beginnings of keys that are allowed; the worker's own bucket always is."""
+    record = record_of({"job_id": JOB, **data})
+    if code is None:
+        read_request(record, artifacts_bucket="ours", allowed=OURS_AND_ANOTHER)
+        return
+    with pytest.raises(RefusedInput) as refused:
+        read_request(record, artifacts_bucket="ours", allowed=OURS_AND_ANOTHER)
+    assert refused.value.code == code
+
+
+def test_a_notification_of_another_bucket() -> None:
+    """A bucket notification is held to the same buckets."""
+    record = record_of(notification(f"activations/{JOB}/metadata.json", bucket="of-others"))
+    with pytest.raises(RefusedInput) as refused:
+        read_request(record, artifacts_bucket="ours", allowed=OURS_AND_ANOTHER)
+    assert refused.value.code == "BUCKET_NOT_ALLOWED"
