@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
 
 _PLAIN = frozenset({type(None), str, int, bool})
 
@@ -31,20 +29,26 @@ def check_finite(value: Any) -> None:
 
 def _first_defect(value: Any) -> list[Any] | None:
     """Return the first defect and the way to it, innermost first; the way is only spelt where there is one."""
-    kind = type(value)
-    if kind in _PLAIN:
+    own: Any = type(value)
+    if own in _PLAIN:
         return None
-    if kind is float:
+    if own is float:
         return None if math.isfinite(value) else [value]
-    for place, item in _parts(value):
-        if type(item) not in _PLAIN and (found := _first_defect(item)) is not None:
+    for place, item in _parts_reader(own)(value):
+        kind = type(item)
+        if kind in _PLAIN or (kind is float and math.isfinite(item)):  # most parts; a call for each takes twice as long
+            continue
+        if (found := _first_defect(item)) is not None:
             return [*found, place]
     return None if isinstance(value, Mapping | tuple | list) or is_dataclass(value) else [value]
 
 
-def _parts(value: Any) -> Iterable[tuple[Any, Any]]:
-    if isinstance(value, Mapping):
-        return value.items()
-    if isinstance(value, tuple | list):
-        return enumerate(value)
-    return ((name, getattr(value, name)) for name in getattr(value, "__dataclass_fields__", ()))
+@lru_cache(maxsize=64)
+def _parts_reader(kind: Any) -> Callable[[Any], Iterable[tuple[Any, Any]]]:
+    """Return what reads places and parts of all values of a type."""
+    if issubclass(kind, Mapping):
+        return lambda value: value.items()
+    if issubclass(kind, (tuple, list)):
+        return enumerate
+    names = tuple(getattr(kind, "__dataclass_fields__", ()))
+    return lambda value: [(name, getattr(value, name)) for name in names]

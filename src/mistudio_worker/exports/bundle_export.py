@@ -7,7 +7,7 @@ import zipfile
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from mistudio_worker.exports.index_export import ExportFile
 
@@ -18,8 +18,8 @@ ZIP64_FROM_BYTES = 1 << 31
 _PLAIN_FILE_READABLE_BY_ALL = 0o100644 << 16
 
 
-def write_bundle(files: Sequence[ExportFile], stream: BinaryIO) -> None:
-    """Write `_bundle.zip` in the order of `files`; times (1980-01-01) and permissions are fixed."""
+def write_bundle(files: Iterable[ExportFile], stream: BinaryIO) -> None:
+    """Write `_bundle.zip` in the order of `files`, as they come; times (1980-01-01) and permissions are fixed."""
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL) as bundle:
         for file in files:
             entry = zipfile.ZipInfo(file.name) if file.format in STORED_FORMATS else file.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from math import isfinite
@@ -43,7 +43,7 @@ def check_exportable(value: object) -> None:
         raise NotExportable(f"{found[0].removeprefix('.')} is {found[1]!r}, expected a plain, finite value")
 
 
-def plain(value: object, memo: dict[str, str]) -> Any:
+def plain(value: Any, memo: dict[str, str]) -> Any:
     """Turn a record into dicts, lists, strings and numbers.
 
     Args:
@@ -54,18 +54,14 @@ def plain(value: object, memo: dict[str, str]) -> Any:
     Raises:
         NotExportable: a number is not finite, or the value has another type.
     """
-    if isinstance(value, str):
-        return memo.setdefault(value, value)
-    if type(value) is float:
+    kind: Any = type(value)
+    if kind is float:
         return finite(value)
-    if type(value) in _ATOMS:
-        return value
+    if kind in _ATOMS:
+        return value if kind is not str else memo.setdefault(value, value)
     if isinstance(value, (tuple, list)):
         return [plain(item, memo) for item in value]
-    if isinstance(value, Mapping):
-        return {memo.setdefault(key, key): plain(item, memo) for key, item in value.items()}
-    kind: Any = type(value)
-    return {memo.setdefault(name, name): plain(getattr(value, name), memo) for name in field_names(kind)}
+    return {memo.setdefault(name, name): plain(item, memo) for name, item in _children_reader(kind)(value)}
 
 
 @lru_cache(maxsize=64)
@@ -80,23 +76,33 @@ def field_names(kind: type) -> tuple[str, ...]:
     return tuple(f.name for f in fields(kind))
 
 
-def _find_unfit(value: object) -> tuple[str, object] | None:
+def _find_unfit(value: Any) -> tuple[str, object] | None:
     """Return path and value of the first one that is unfit; the path is only spelt where there is one."""
-    if type(value) is float:
+    own: Any = type(value)
+    if own is float:
         return None if isfinite(value) else ("", value)
-    for key, child in _children(value):
-        if type(child) not in _ATOMS and (found := _find_unfit(child)) is not None:
+    for key, child in _children_reader(own)(value):
+        kind = type(child)
+        if kind in _ATOMS or (kind is float and isfinite(child)):  # most children; a call for each takes twice as long
+            continue
+        if (found := _find_unfit(child)) is not None:
             return _label(value, key) + found[0], found[1]
     return None
 
 
-def _children(value: object) -> Iterable[tuple[object, object]]:
-    if isinstance(value, (tuple, list)):
-        return enumerate(value)
-    if isinstance(value, Mapping):
-        return value.items()
-    kind: Any = type(value)
-    return ((name, getattr(value, name)) for name in field_names(kind))
+@lru_cache(maxsize=64)
+def _children_reader(kind: Any) -> Callable[[Any], Iterable[tuple[Any, Any]]]:
+    """Return what reads keys and children of all values of a type.
+
+    Raises:
+        NotExportable: a type that has none.
+    """
+    if issubclass(kind, (tuple, list)):
+        return enumerate
+    if issubclass(kind, Mapping):
+        return lambda value: value.items()
+    names = field_names(kind)
+    return lambda value: [(name, getattr(value, name)) for name in names]
 
 
 def _label(value: object, key: object) -> str:

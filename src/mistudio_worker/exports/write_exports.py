@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, BinaryIO
 
 from mistudio_worker.exports.bundle_export import write_bundle
@@ -13,6 +15,7 @@ from mistudio_worker.exports.hashing_stream import open_hashing
 from mistudio_worker.exports.index_export import ExportFile, write_index
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from mistudio_worker.domain.find_result import FindResult
@@ -24,7 +27,8 @@ OnProgress = Callable[[int, int], None]
 def write_exports(result: FindResult, directory: Path, *, on_progress: OnProgress) -> tuple[ExportFile, ...]:
     """Write every format of a result into a directory.
 
-    The data formats come first, then the index that lists them, then the ZIP of all. A file bears its
+    The data formats come first, then the index that lists them; each goes into the ZIP of all as soon as it is
+    whole, on a thread of its own, since compression leaves the interpreter to the next writer. A file bears its
     name only when it is whole. The bytes follow from the result alone.
 
     Args:
@@ -43,15 +47,33 @@ def write_exports(result: FindResult, directory: Path, *, on_progress: OnProgres
     find_job_id = result.identity.find_job_id
     files: list[ExportFile] = []
 
-    def add(name: str, write: Callable[[BinaryIO], None]) -> None:
+    def add(name: str, write: Callable[[BinaryIO], None]) -> ExportFile:
         files.append(_write_file(directory, find_job_id, name, write))
         on_progress(len(files), len(KINDS))
+        return files[-1]
 
-    for name, writer in WRITERS.items():
-        add(name, partial(writer, result))
-    add("index", partial(write_index, result, tuple(files)))
-    add("bundle", partial(write_bundle, tuple(files)))
+    whole: SimpleQueue[ExportFile | BaseException | None] = SimpleQueue()
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        bundle = beside.submit(_write_file, directory, find_job_id, "bundle", partial(write_bundle, _until_end(whole)))
+        try:
+            for name, writer in WRITERS.items():
+                whole.put(add(name, partial(writer, result)))
+            whole.put(add("index", partial(write_index, result, tuple(files))))
+        except BaseException as error:
+            whole.put(error)
+            raise
+        whole.put(None)
+        files.append(bundle.result())
+    on_progress(len(files), len(KINDS))
     return tuple(files)
+
+
+def _until_end(whole: SimpleQueue[ExportFile | BaseException | None]) -> Iterator[ExportFile]:
+    """Yield the files as they come; where one fails, so does the bundle, which must not look whole."""
+    while (file := whole.get()) is not None:
+        if isinstance(file, BaseException):
+            raise file
+        yield file
 
 
 def _write_file(directory: Path, find_job_id: str, name: str, write: Callable[[BinaryIO], None]) -> ExportFile:

@@ -49,8 +49,10 @@ def xml_text(text: str) -> tuple[str, str | None]:
     >>> xml_text("a\0b\x1b")
     ('a\ufffdb\ufffd', '1:0 3:1B')
     """
+    if _FORBIDDEN.search(text) is None:
+        return text, None
     found = [f"{m.start()}:{ord(m[0]):X}" for m in _FORBIDDEN.finditer(text)]
-    return (_FORBIDDEN.sub("\ufffd", text), " ".join(found)) if found else (text, None)
+    return _FORBIDDEN.sub("\ufffd", text), " ".join(found)
 
 
 def _add(parent: etree._Element, tag: str, text: str, **attributes: str) -> None:

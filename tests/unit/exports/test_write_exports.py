@@ -85,6 +85,7 @@ def test_a_failing_writer_fails_the_whole(
     left = {p.name for p in tmp_path.iterdir()}
     assert KINDS[failing].file_name(FIND_JOB_ID) not in left
     assert KINDS["index"].file_name(FIND_JOB_ID) not in left
+    assert KINDS["bundle"].file_name(FIND_JOB_ID) not in left
     assert not any(name.endswith(".part") for name in left)
 
 
