@@ -15,7 +15,7 @@ from mistudio_worker.worker import result_store
 from mistudio_worker.worker.analysis_request import AnalysisRequest, Progress
 from mistudio_worker.worker.inputs import FILE_NAMES, fetch
 from mistudio_worker.worker.steps import Step
-from mistudio_worker.worker.workspace import workspace
+from mistudio_worker.worker.workspace import workspace_of_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +90,7 @@ class Production:
             RefusedInput: the artifacts can never be analysed.
             NotYetThere: an artifact was replaced while it was read.
         """
-        with workspace(self._config.work_dir) as directory:
+        async with workspace_of_job(self._config.work_dir) as directory:
             report(Progress("fetch", 0.0))
             begun_s = time.perf_counter()
             with state.step(Step.FETCH):

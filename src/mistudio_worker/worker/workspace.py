@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import fcntl
@@ -9,14 +10,14 @@ import os
 import shutil
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mistudio_worker.errors import ServiceAway, disk_full
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 YOUNG_S = 60.0
 _PREFIX = "mistudio-job-"
@@ -40,6 +41,17 @@ def workspace(parent: Path | None) -> Iterator[Path]:
     finally:
         shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
+
+
+@asynccontextmanager
+async def workspace_of_job(parent: Path | None) -> AsyncIterator[Path]:
+    """The same on the event loop: to remove gigabytes takes a second, so a thread does it."""
+    with ExitStack() as open_one:
+        path = open_one.enter_context(workspace(parent))
+        try:
+            yield path
+        finally:
+            await asyncio.shield(asyncio.to_thread(open_one.close))
 
 
 def sweep(parent: Path | None) -> list[Path]:

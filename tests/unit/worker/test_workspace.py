@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from mistudio_worker.errors import ServiceAway
-from mistudio_worker.worker.workspace import YOUNG_S, sweep, workspace
+from mistudio_worker.worker.workspace import YOUNG_S, sweep, workspace, workspace_of_job
 
 
 def test_it_is_private_and_gone_afterwards(tmp_path: Path) -> None:
@@ -28,6 +31,28 @@ def test_it_is_gone_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), workspace(tmp_path):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
+
+
+def test_that_of_a_job_is_removed_beside_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gigabytes take a while: the loop goes on meanwhile, also where the job is cancelled."""
+    threads: list[str] = []
+    remove = shutil.rmtree
+
+    def watched(path: Path, *, ignore_errors: bool) -> None:
+        threads.append(threading.current_thread().name)
+        remove(path, ignore_errors=ignore_errors)
+
+    async def cancelled_job() -> None:
+        async with workspace_of_job(tmp_path) as place:
+            (place / "file").write_bytes(b"x")
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(shutil, "rmtree", watched)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancelled_job())
+    assert list(tmp_path.iterdir()) == []
+    assert len(threads) == 1
+    assert threads != [threading.current_thread().name]
 
 
 def test_two_at_a_time(tmp_path: Path) -> None:
