@@ -58,6 +58,10 @@ demo: preflight $(INSTALLED) ## Run a whole job on an embedded stack and show it
 bench: $(INSTALLED) ## Measure time and memory of the analysis
 	$(BIN)/python bench/run.py
 
+.PHONY: bench-worker
+bench-worker: preflight $(INSTALLED) ## Measure a worker on an embedded stack: health, event loop, known jobs
+	PYTHONPATH=tests:deploy $(BIN)/python -m bench.worker
+
 .PHONY: bench-truth
 bench-truth: $(INSTALLED) ## Measure the analysis on planted features, write the table into the docs
 	$(BIN)/python -m bench.truth --update-docs
@@ -69,8 +73,8 @@ soak: preflight $(INSTALLED) ## Work for SOAK_SECONDS (600) while workers, broke
 .PHONY: lock
 lock: $(INSTALLED) ## Choose the versions anew: pyproject.toml -> the two lock files
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	$(BIN)/$(COMPILE) --upgrade --extra plot --extra dev --output-file requirements.lock
-	$(BIN)/$(COMPILE) --extra plot --constraint requirements.lock --output-file requirements-runtime.lock
+	$(BIN)/$(COMPILE) --upgrade --extra plot --extra otel --extra dev --output-file requirements.lock
+	$(BIN)/$(COMPILE) --extra plot --extra otel --constraint requirements.lock --output-file requirements-runtime.lock
 
 .PHONY: clean
 clean: ## Remove .venv, caches and what the demo made

@@ -180,6 +180,7 @@ async def run_worker(settings: Settings, observers: Sequence[JobObserver] = ()) 
                     await loop.run()
             finally:
                 await children.stop()
+                await telemetry.close()
                 log.info("worker stopped")
 
 

@@ -233,6 +233,16 @@ class HttpSettings(Group):
     probe_interval_s: Seconds = Field(10.0, description="how often store, broker and disk are looked at")
 
 
+class TracingSettings(Group):
+    """Spans of jobs for an OpenTelemetry collector, by OTLP over HTTP. Needs the extra `otel`; the image has it.
+
+    Headers, certificates and sampling: OpenTelemetry's own variables, such as `OTEL_EXPORTER_OTLP_HEADERS`.
+    """
+
+    endpoint: str | None = Field(None, pattern=r"^https?://", description="URL without /v1/traces; none: no tracing")
+    service_name: str = "mistudio-worker"
+
+
 class LogSettings(Group):
     """What the worker says about itself."""
 
@@ -251,6 +261,7 @@ class Settings(BaseSettings):
     analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
 
 
 def listed(text: str) -> tuple[str, ...]:

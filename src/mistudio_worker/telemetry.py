@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mistudio_worker.adapters.prometheus_metrics import CONTENT_TYPE, PrometheusMetrics
 from mistudio_worker.analysis.version import ANALYSIS_VERSION
+from mistudio_worker.errors import WrongUsage
 from mistudio_worker.http.pages import health_pages
 from mistudio_worker.http.server import Answer, serving
 from mistudio_worker.worker.health import HealthLimits, Snapshot
@@ -22,6 +23,7 @@ from mistudio_worker.worker.service_watch import ServiceWatch
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from mistudio_worker.adapters.otel_tracing import OtelTracing
     from mistudio_worker.settings import Settings
     from mistudio_worker.worker.child import ChildPool
     from mistudio_worker.worker.loop import WorkerLoop
@@ -42,16 +44,24 @@ class Telemetry:
         self._started_s = time.monotonic()
         self._store, self._broker = ServiceWatch(), ServiceWatch()
         self._metrics = PrometheusMetrics(ANALYSIS_VERSION)
+        self._tracing = _open_tracing(settings)
         self._lag = LoopLag(self._metrics.loop_lag)
 
     @property
     def observers(self) -> Sequence[JobObserver]:
         """Who is to be told of every job."""
-        return [log_job, self._metrics]
+        tracing = [] if self._tracing is None else [self._tracing]  # first: the log names the trace that it begins
+        return [*tracing, log_job, self._metrics]
 
     def watched(self, store: ObjectStore) -> ObservedStore:
         """Return the same store, watched."""
-        return ObservedStore(store, self._store)
+        tracing = [] if self._tracing is None else [self._tracing.store_call]
+        return ObservedStore(store, self._store, [*tracing, self._metrics.store_call])
+
+    async def close(self) -> None:
+        """Send what is not sent yet."""
+        if self._tracing is not None:
+            await self._tracing.close()
 
     @asynccontextmanager
     async def showing(
@@ -108,6 +118,20 @@ class Telemetry:
                 for task in looking:
                     task.cancel()
                 await asyncio.gather(*looking, return_exceptions=True)
+
+
+def _open_tracing(settings: Settings) -> OtelTracing | None:
+    if settings.tracing.endpoint is None:
+        return None
+    try:
+        from mistudio_worker.adapters.otel_tracing import OtelTracing, otlp_provider  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise WrongUsage(
+            "TRACING_NOT_INSTALLED",
+            f"MISTUDIO_TRACING__ENDPOINT is set, but there is no module {error.name!r}",
+            "install the extra: pip install 'mistudio-worker[otel]'; or leave the endpoint out",
+        ) from None
+    return OtelTracing(otlp_provider(settings.tracing.endpoint, settings.tracing.service_name))
 
 
 def health_limits(settings: Settings) -> HealthLimits:

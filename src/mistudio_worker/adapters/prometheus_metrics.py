@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 import mistudio_worker
-from mistudio_worker.errors import ChildFailed
+from mistudio_worker.errors import ChildFailed, ServiceAway
 from mistudio_worker.worker.health import examine
 from mistudio_worker.worker.steps import Begun, Ended, Finished, Step, Taken
 
@@ -63,6 +63,11 @@ class PrometheusMetrics:
     def loop_lag(self, lag_s: float) -> None:
         """Take in one measurement of the event loop."""
         self._worker.loop_lag_s.observe(lag_s)
+
+    def store_call(self, name: str, duration_s: float, error: BaseException | None) -> None:
+        """Take in one call of the store."""
+        outcome = "ok" if error is None else "away" if isinstance(error, ServiceAway) else "error"
+        self._worker.store_call_s.labels(call=name, outcome=outcome).observe(duration_s)
 
     def page(self, seen: Snapshot, limits: HealthLimits) -> bytes:
         """Return everything as text, with what is seen of the worker now."""
@@ -131,6 +136,13 @@ class WorkerMetrics:
             "mistudio_event_loop_lag_seconds",
             "How long the event loop kept a timer waiting.",
             buckets=LAG_BUCKETS_S,
+            registry=registry,
+        )
+        self.store_call_s = Histogram(
+            "mistudio_store_call_duration_seconds",
+            "Calls of the store.",
+            ("call", "outcome"),
+            buckets=STEP_BUCKETS_S,
             registry=registry,
         )
         self._lag_max_s = gauge("event_loop_lag_max_seconds", "The longest of the last minute.")

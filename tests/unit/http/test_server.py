@@ -105,12 +105,14 @@ async def test_a_slow_client_is_cut_off(port: int, monkeypatch: pytest.MonkeyPat
 
 
 async def test_greedy_clients_make_room_for_an_honest_one(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All places taken by clients that say nothing: the next request is answered at once all the same."""
+    """All places taken by clients that say nothing: the next request is answered at once, and the oldest is closed."""
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
     monkeypatch.setattr(server, "REQUEST_LIMIT_S", 1000)
     greedy = [await asyncio.open_connection(HOST, port) for _ in range(10)]
     try:
         assert (await ask(port, GET))[0] == "HTTP/1.1 200 OK"
+        async with asyncio.timeout(20):
+            assert await greedy[0][0].read() == b""
     finally:
         for _, writer in greedy:
             writer.transport.abort()
