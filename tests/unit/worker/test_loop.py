@@ -413,7 +413,6 @@ class TestStall:
         async with worker.running():
             await until(lambda: len(worker.source.commits) > 50)
             worker.source.outcomes.clear()
-            worker.source.broker_is_away = False
             await until(lambda: broker.committed == {0: 3, 1: 3, 2: 3})
         assert len(starts) == 1
 
