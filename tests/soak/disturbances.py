@@ -28,6 +28,7 @@ class Disturbances:
     def __init__(self, stack: EmbeddedStack, proxies: Proxies, crew: Crew, dice: random.Random) -> None:
         self._stack, self._proxies, self._crew, self._dice = stack, proxies, crew, dice
         self.counts: Counter[str] = Counter()
+        self.breaches: list[str] = []
         self._kinds: dict[str, tuple[int, Callable[[], None]]] = {
             "worker killed": (3, self._kill_worker),
             "child killed": (3, self._kill_child),
@@ -45,9 +46,17 @@ class Disturbances:
         """Let one thing go wrong, wait until it is over, and return what it was."""
         names = list(self._kinds)
         (kind,) = self._dice.choices(names, weights=[self._kinds[name][0] for name in names])
+        self._replace_the_fallen()
         self._kinds[kind][1]()
         self.counts[kind] += 1
         return kind
+
+    def _replace_the_fallen(self) -> None:
+        """A worker ends only where it is told to."""
+        for post in self._crew.posts:
+            if not post.worker.running:
+                self.breaches.append(f"a worker ended by itself: {post.worker.log[-2000:]}")
+                self._crew.fill(post)
 
     def _mortal(self) -> Post:
         return self._dice.choice([post for post in self._crew.posts if post.mortal])
@@ -71,7 +80,7 @@ class Disturbances:
     def _drain(self) -> None:
         post = self._mortal()
         if (code := post.worker.stop(DRAINED_WITHIN_S)) != 0:
-            raise AssertionError(f"a drained worker ended with {code}:\n{post.worker.log[-2000:]}")
+            self.breaches.append(f"a worker that was told to drain ended with {code}: {post.worker.log[-2000:]}")
         self._crew.fill(post)
 
     def _cut(self, proxy: Proxy, faults: Sequence[str]) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 MEMORY_CHECK_S = 0.2
+STARTS = 3
+"""A process killed while it gets warm says nothing about the worker; one that never gets warm does."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -65,13 +67,21 @@ class Child:
         )
 
     async def start(self) -> None:
-        """Bring the process up and wait until it is warm.
+        """Bring the process up and wait until it is warm; one that dies meanwhile is started anew, `STARTS` in all.
 
         Raises:
             ChildFailed: `CHILD_START_FAILED`.
         """
         async with self._turn:
-            await self._ensure_warm()
+            for left in reversed(range(STARTS)):
+                try:
+                    await self._ensure_warm()
+                except ChildFailed as error:
+                    if not left:
+                        raise
+                    log.warning("the analysing process did not start, trying again", code=error.code, left=left)
+                else:
+                    return
 
     async def run(self, request: AnalysisRequest, on_progress: Callable[[Progress], None]) -> AnalysisOutcome:
         """Run one analysis; cancelling kills the process.

@@ -151,6 +151,18 @@ async def test_a_child_that_never_gets_warm() -> None:
     assert child._process is None
 
 
+async def test_a_child_killed_while_it_gets_warm(child: Child) -> None:
+    """It is started anew, and the worker with it goes on."""
+    starting = asyncio.create_task(child.start())
+    while child._process is None:  # noqa: ASYNC110 - what is waited for has no event
+        await asyncio.sleep(0.01)
+    first = pid_of(child)
+    os.kill(first, signal.SIGKILL)
+    await starting
+    assert is_running(pid_of(child))
+    assert pid_of(child) != first
+
+
 async def test_a_pipe_that_breaks_at_the_request(child: Child, tmp_path: Path) -> None:
     """A request that cannot be handed over is a failed attempt."""
     asked = request(tmp_path)
