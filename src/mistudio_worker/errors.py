@@ -31,6 +31,7 @@ class MistudioError(Exception):
     retriable: ClassVar[bool] = False
 
     def __init__(self, code: str, message: str, hint: str) -> None:
+        message = message.encode("utf-8", "backslashreplace").decode()  # it may quote what no header can carry
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mistudio_worker.artifacts.metadata_scan import top_level
 from mistudio_worker.artifacts.metadata_values import details, float_list, integer, number, shape, text
 from mistudio_worker.domain.training_run import Gap, TrainingMetadata
 from mistudio_worker.errors import NotYetThere
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mistudio_worker.artifacts.limits import Limits
 
 _MAX_TIMESTAMP = 64
+_MAX_CONTAINERS = 1 << 16  # the trainer's files have some dozens
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +71,32 @@ def read_metadata(path: Path | None, limits: Limits) -> MetadataFile:
     return MetadataFile(_metadata(content), _claims(content))
 
 
-def read_timestamp(data: bytes) -> str | None:
-    """Return `timestamp` of a metadata.json, None where there is none; never raises for bad content."""
-    content = _parse(data)
-    return _timestamp(content) if isinstance(content, dict) else None
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What metadata.json says of the job itself.
+
+    Attributes:
+        ready: false only where it calls the run not ready.
+        timestamp: as written; None where there is none.
+    """
+
+    ready: bool = True
+    timestamp: str | None = None
 
 
-def is_ready(data: bytes) -> bool:
-    """Return whether a metadata.json calls the run ready; absent or unreadable counts as ready."""
-    content = _parse(data)
-    return _says_ready(content) if isinstance(content, dict) else True
+def announced(data: bytes) -> Announced:
+    """Look for what names a job and may put it off, in little time and memory whatever the file holds."""
+    fields = top_level(data, ("ready_for_find_service", "timestamp")) or {}
+    return Announced(_says_ready(fields), _timestamp(fields))
 
 
 def _parse(data: bytes) -> Any:
     """Return the object, or a sentence that says why there is none."""
     try:
-        content = json.loads(data)
+        written = data.decode(json.detect_encoding(data), "surrogatepass")
+        if sum(map(written.count, "[{")) > _MAX_CONTAINERS:
+            return f"holds more than {_MAX_CONTAINERS:,} lists and objects"
+        content = json.loads(written)
     except json.JSONDecodeError as error:
         return f"is no JSON: {error.msg} at character {error.pos:,}"
     except RecursionError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mistudio_worker import bootstrap
 from mistudio_worker.analysis.version import ANALYSIS_VERSION
-from mistudio_worker.artifacts.metadata import is_ready, read_timestamp
+from mistudio_worker.artifacts.metadata import announced
 from mistudio_worker.artifacts.run_dir import find_run
 from mistudio_worker.commands.staging import staged
 from mistudio_worker.domain.identity import FINGERPRINT_TAIL_BYTES, derive_identity, fingerprint, whole_fingerprint
@@ -94,7 +94,7 @@ def _identify(files: ArtifactFiles, parameters: Parameters, taxonomy_sha256: str
         parameters=parameters,
         taxonomy_sha256=taxonomy_sha256,
         analysis_version=ANALYSIS_VERSION,
-        metadata_timestamp=read_timestamp(metadata) if metadata is not None else None,
+        metadata_timestamp=announced(metadata).timestamp if metadata is not None else None,
     )
 
 
@@ -108,7 +108,7 @@ def _read_metadata(path: Path | None, max_bytes: int) -> bytes | None:
             "raise MISTUDIO_ANALYSIS__MAX_METADATA_BYTES, or write a smaller file",
         )
     content = path.read_bytes()
-    if not is_ready(content):
+    if not announced(content).ready:
         raise NotYetThere(
             "ARTIFACT_NOT_READY",
             "metadata.json says ready_for_find_service: false",

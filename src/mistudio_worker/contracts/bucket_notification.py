@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TypeGuard
 from urllib.parse import unquote_plus
 
 from pydantic import Field, ValidationError
@@ -12,6 +13,8 @@ from mistudio_worker.contracts.wire import WireModel
 from mistudio_worker.errors import RefusedInput
 
 _METADATA_KEY = re.compile(r"(?P<prefix>(?:[^/]+/)*)activations/(?P<job>[^/]+)/metadata\.json")
+
+_MAX_KEY = 3 * 1024  # what S3 takes, each byte escaped
 
 
 class _Named(WireModel):
@@ -38,7 +41,7 @@ class BucketNotificationV1(WireModel):
     records: list[_NotificationRecord] = Field(alias="Records", min_length=1)
 
 
-def is_bucket_notification(data: object) -> bool:
+def is_bucket_notification(data: object) -> TypeGuard[dict[str, list[object]]]:
     """Whether parsed JSON looks like a bucket notification."""
     return isinstance(data, dict) and isinstance(data.get("Records"), list)
 
@@ -51,16 +54,18 @@ def training_completed(data: object) -> TrainingCompletedV1:
     Raises:
         RefusedInput: `NOTIFICATION_UNEXPECTED`, not the creation of one `activations/<job>/metadata.json`.
     """
+    count = len(data["Records"]) if is_bucket_notification(data) else 0
+    if count != 1:  # before they are looked at: each can fail in many ways
+        raise _unexpected(f"{count:,} records")
     try:
-        records = BucketNotificationV1.model_validate(data).records
+        record = BucketNotificationV1.model_validate(data).records[0]
     except ValidationError as error:
         raise _unexpected(f"a bucket notification without its fields: {error.errors()[0]['loc']}") from error
-    record = records[0]
-    if len(records) != 1 or not record.event_name.removeprefix("s3:").startswith("ObjectCreated:"):
-        raise _unexpected(f"{len(records)} records, the first {record.event_name!r:.80}")
-    key = unquote_plus(record.s3.object.key)
+    if not record.event_name.removeprefix("s3:").startswith("ObjectCreated:"):
+        raise _unexpected(f"the event {record.event_name!r:.80}")
+    key = unquote_plus(record.s3.object.key[:_MAX_KEY])
     match = _METADATA_KEY.fullmatch(key)
-    if match is None:
+    if match is None or len(record.s3.object.key) > _MAX_KEY:
         raise _unexpected(f"key {key!r:.200}")
     prefix, job = match["prefix"], match["job"]
     try:

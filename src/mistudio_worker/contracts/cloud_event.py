@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 SOURCE = "/mistudio/worker"
 STRUCTURED_CONTENT_TYPE = "application/cloudevents+json"
 Headers = list[tuple[str, bytes]]
+MAX_CONTAINERS = 4096
+MAX_COMMAS = 1 << 16
+MAX_HEADERS = 4096
+"""Bounds on an event, a hundred times what any event has: they bound the time to parse it."""
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{1,64})?")
 
@@ -49,6 +53,10 @@ def decode(headers: Sequence[tuple[str, bytes]], value: bytes | None) -> Receive
     """
     if not value:
         raise _malformed("the record is empty, expected a JSON object")
+    if len(headers) > MAX_HEADERS:
+        raise _malformed(f"the record has {len(headers):,} headers, expected at most {MAX_HEADERS:,}")
+    if value.count(b"[") + value.count(b"{") > MAX_CONTAINERS or value.count(b",") > MAX_COMMAS:
+        raise _malformed(f"the record holds more than {MAX_CONTAINERS:,} lists and objects or {MAX_COMMAS:,} values")
     names = {name.lower(): content for name, content in headers}
     content_type = names.get("content-type", b"").decode("ascii", "replace").split(";")[0].strip().lower()
     try:

@@ -76,7 +76,7 @@ class GivingUp:
         letter = announcements.dead_letter_message(self._topics, record, error, state.attempt)
         with state.step(Step.DEAD_LETTER):
             await outlast(announcements.publish_dead_letter, self._publisher, self._store, self._bucket, letter, record)
-        job = state.job or readable_job_id(record)
+        job = state.job or await asyncio.to_thread(readable_job_id, record)
         if may_be_own_fault(error):
             self._rate.failed(job or "")
         if job is not None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mistudio_worker.artifacts.metadata import is_ready, read_timestamp
+from mistudio_worker.artifacts.metadata import Announced, announced
 from mistudio_worker.domain.identity import FINGERPRINT_TAIL_BYTES, fingerprint, whole_fingerprint
 from mistudio_worker.errors import NotYetThere, RefusedInput, ServiceAway
 
@@ -80,9 +80,8 @@ async def _locate(store: ObjectReader, request: TrainingRequest, limits: InputLi
     for name, ref in request.artifacts.items():
         _compare(name, ref, objects[name])
     _check_sizes(objects, limits)
-    metadata = objects["metadata"]
-    raw = await store.read_range(request.bucket, metadata, 0, metadata.size) if metadata else None
-    if raw is not None and not await asyncio.to_thread(is_ready, raw):
+    said, metadata_sha256 = await _look_at_metadata(store, request.bucket, objects["metadata"])
+    if not said.ready:
         raise NotYetThere(
             "ARTIFACT_NOT_READY",
             "metadata.json says ready_for_find_service: false",
@@ -93,11 +92,19 @@ async def _locate(store: ObjectReader, request: TrainingRequest, limits: InputLi
         objects=objects,
         fingerprints={
             "feature_activations": await _fingerprint(store, request.bucket, activations),
-            "metadata": whole_fingerprint(raw) if raw is not None else None,
+            "metadata": metadata_sha256,
             "sae_model": await _fingerprint(store, request.bucket, objects["sae_model"]),
         },
-        timestamp=await asyncio.to_thread(read_timestamp, raw) if raw is not None else None,
+        timestamp=said.timestamp,
     )
+
+
+async def _look_at_metadata(store: ObjectReader, bucket: str, info: ObjectInfo | None) -> tuple[Announced, str | None]:
+    """Return what metadata.json says of the job and the name of its content; the rest is read by the child."""
+    if info is None:
+        return Announced(), None
+    raw = await store.read_range(bucket, info, 0, info.size)
+    return await asyncio.to_thread(announced, raw), await asyncio.to_thread(whole_fingerprint, raw)
 
 
 async def fetch(

@@ -146,8 +146,12 @@ class JobRunner:
     async def _result(self, state: JobState) -> StoredManifest:
         """Return the one result of this input: the known one, or a new one."""
         with state.step(Step.READ):
-            request = read_request(
-                state.record, artifacts_bucket=self._config.artifacts_bucket, allowed=self._config.allowed_places
+            # in a thread: an event made to be slow must not stop the loop
+            request = await asyncio.to_thread(
+                read_request,
+                state.record,
+                artifacts_bucket=self._config.artifacts_bucket,
+                allowed=self._config.allowed_places,
             )
             state.job, state.event_id = request.training_job_id, request.event_id
             state.traceparent = request.traceparent

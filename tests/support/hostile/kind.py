@@ -27,11 +27,13 @@ class HostileRun:
         codes: error codes that may come, or codes of the gaps where it is analysed in part; `completed` where it may be
             analysed as a whole. One of them must come.
         build: writes it; gets the places of the files, nothing is there yet.
+        on_disk_only: whether it cannot be uploaded: a link, or a file that is large but for its holes.
     """
 
     what: str
     codes: tuple[str, ...]
     build: Callable[[RunPaths], None]
+    on_disk_only: bool = False
 
     def write(self, root: Path) -> RunPaths:
         """Write the run under `root`."""

@@ -40,7 +40,10 @@ def _filled(piece: bytes) -> bytes:
 
 
 KINDS = {
-    "metadata_gigabyte": HostileRun("metadata.json of 1 GiB, sparse", TOO_LARGE, of_damage(_gigabyte)),
+    "metadata_gigabyte": HostileRun(
+        "metadata.json of 1 GiB, sparse", TOO_LARGE, of_damage(_gigabyte), on_disk_only=True
+    ),
+    "metadata_over": HostileRun("metadata.json a byte over the limit", TOO_LARGE, _of(b"{" + b" " * LARGEST)),
     "metadata_deep": HostileRun(
         "lists nested 10^5 deep", UNREADABLE, _of(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
     ),

@@ -221,8 +221,8 @@ KINDS = {
     "data_before": HostileRun("bytes before the archive", CORRUPT, _before),
     "data_after": HostileRun("bytes after the archive", TRUNCATED, _after),
     "comment": HostileRun("a comment that holds a directory's end", CORRUPT, _comment),
-    "sparse_file": HostileRun("a file of 1 TiB, sparse", ("ARTIFACT_TOO_LARGE",), _sparse_file),
-    "link_out": HostileRun("a link out of the run", INVALID, _link_out),
+    "sparse_file": HostileRun("a file of 1 TiB, sparse", ("ARTIFACT_TOO_LARGE",), _sparse_file, on_disk_only=True),
+    "link_out": HostileRun("a link out of the run", INVALID, _link_out, on_disk_only=True),
     "torchscript": HostileRun("a TorchScript archive", INVALID, _torchscript),
     "large_marker": HostileRun(
         "a marker entry of a megabyte", INVALID, _with({"feature_activations/.data/serialization_id": bytes(1 << 20)})

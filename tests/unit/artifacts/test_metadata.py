@@ -9,7 +9,7 @@ import pytest
 from support.runs import TOKEN, make_run
 
 from mistudio_worker.artifacts.limits import Limits
-from mistudio_worker.artifacts.metadata import Claims, is_ready, read_metadata, read_timestamp
+from mistudio_worker.artifacts.metadata import Announced, Claims, announced, read_metadata
 from mistudio_worker.artifacts.metadata_values import details, float_list, integer, number, scalar, shape, text
 from mistudio_worker.domain.training_run import TrainingMetadata
 from mistudio_worker.errors import NotYetThere
@@ -59,13 +59,12 @@ def test_no_path_or_token_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", UNREADABLE)
 def test_unreadable_is_a_gap(data: bytes, tmp_path: Path) -> None:
-    """Whatever is no JSON object is a gap of the run, and neither of the quick looks raises."""
+    """Whatever is no JSON object is a gap of the run, and the quick look finds nothing."""
     file = read_metadata(written(tmp_path, data), LIMITS)
     assert file.gap is not None
     assert file.gap.code == "METADATA_UNREADABLE"
     assert file.metadata == TrainingMetadata()
-    assert read_timestamp(data) is None
-    assert is_ready(data)
+    assert announced(data) == Announced()
 
 
 def test_absent_is_a_gap() -> None:
@@ -86,7 +85,7 @@ def test_too_large_is_a_gap_with_figures(tmp_path: Path) -> None:
 def test_readiness(value: object, ready: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter of the test
     """Only a run that is called not ready is put off."""
     path = written(tmp_path, {"ready_for_find_service": value})
-    assert is_ready(path.read_bytes()) is ready
+    assert announced(path.read_bytes()).ready is ready
     if ready:
         assert read_metadata(path, LIMITS).gap is None
     else:
@@ -96,19 +95,19 @@ def test_readiness(value: object, ready: bool, tmp_path: Path) -> None:  # noqa:
 
 def test_absent_readiness_counts_as_ready(tmp_path: Path) -> None:
     """A file that says nothing about readiness is ready."""
-    assert is_ready(b"{}")
+    assert announced(b"{}").ready
     assert read_metadata(written(tmp_path, {}), LIMITS).claims == Claims()
 
 
 @pytest.mark.parametrize("value", [None, 5, ["2026"], {"a": 1}, "x" * 65])
 def test_odd_timestamps_are_unknown(value: object) -> None:
     """Only a short string is a time."""
-    assert read_timestamp(json.dumps({"timestamp": value}).encode()) is None
+    assert announced(json.dumps({"timestamp": value}).encode()).timestamp is None
 
 
 def test_timestamp_is_read_alone() -> None:
     """The time is found without the rest being looked at."""
-    assert read_timestamp(b'{"timestamp": "2026-01-02T03:04:05", "model_info": 7}') == "2026-01-02T03:04:05"
+    assert announced(b'{"timestamp": "2026-01-02T03:04:05", "model_info": 7}').timestamp == "2026-01-02T03:04:05"
 
 
 def test_sections_of_other_types_are_ignored(tmp_path: Path) -> None:
