@@ -70,6 +70,10 @@ bench-truth: $(INSTALLED) ## Measure the analysis on planted features, write the
 soak: preflight $(INSTALLED) ## Work for SOAK_SECONDS (600) while workers, broker and store fail by lot (SEED)
 	PYTHONPATH=tests:deploy $(BIN)/python -m soak --seconds $(or $(SOAK_SECONDS),600) $(if $(SEED),--seed $(SEED))
 
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## Damage events, metadata and checkpoints for FUZZ_SECONDS (600) by lot (SEED); findings are kept
+	PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(FUZZ_SECONDS),600) $(if $(SEED),--seed $(SEED))
+
 .PHONY: lock
 lock: $(INSTALLED) ## Choose the versions anew: pyproject.toml -> the two lock files
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
@@ -78,4 +82,4 @@ lock: $(INSTALLED) ## Choose the versions anew: pyproject.toml -> the two lock f
 
 .PHONY: clean
 clean: ## Remove .venv, caches and what the demo made
-	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache fuzz-findings

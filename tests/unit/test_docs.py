@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import typer
+from support.hostile import page as hostile_page
 
 from mistudio_worker import errors
 from mistudio_worker.cli import app
@@ -42,6 +43,13 @@ def test_the_settings_page_is_what_the_models_say() -> None:
     """Run `python docs/generate_settings.py` where this fails."""
     generated = runpy.run_path(str(ROOT / "docs" / "generate_settings.py"))["settings_page"]()
     assert (REFERENCE / "settings.md").read_text(encoding="utf-8") == generated
+
+
+def test_the_page_of_hostile_input_shows_the_catalogue() -> None:
+    """Run `PYTHONPATH=tests python -m support.hostile.page` where this fails."""
+    page = hostile_page.PAGE.read_text(encoding="utf-8")
+    assert hostile_page.filled(page, "kinds", hostile_page.kinds()) == page
+    assert "<!-- figures: made by" in page
 
 
 def test_errors_md_lists_exactly_the_codes_of_the_source() -> None:

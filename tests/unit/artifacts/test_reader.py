@@ -168,6 +168,8 @@ def test_entries_of_other_types_are_refused(tmp_path: Path) -> None:
         (Limits(max_checkpoint_bytes=1000), "max_checkpoint_bytes"),
         (Limits(max_sae_bytes=1000), "max_sae_bytes"),
         (Limits(max_zip_entries=3), "max_zip_entries"),
+        (Limits(max_pickle_opcodes=100), "max_pickle_opcodes"),
+        (Limits(max_one_text_bytes=20), "max_one_text_bytes"),
     ],
 )
 def test_limits_refuse_with_their_name(limits: Limits, setting: str, tmp_path: Path) -> None:
