@@ -7,39 +7,37 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mistudio_worker.analysis.bundles import build_explainer
-from mistudio_worker.analysis.candidate_words import candidate_words
 from mistudio_worker.analysis.coherence_table import CorpusTexts, measure_coherence
-from mistudio_worker.analysis.complexity import score_complexity
 from mistudio_worker.analysis.content_order import distinct_texts
-from mistudio_worker.analysis.contexts import context_windows
 from mistudio_worker.analysis.corpus import describe_corpus
 from mistudio_worker.analysis.dictionary import measure_dictionary
 from mistudio_worker.analysis.diversity import compare_top_texts
-from mistudio_worker.analysis.duplicates import group_duplicates, group_top_texts, near_duplicate_shares
-from mistudio_worker.analysis.execution import Execution
+from mistudio_worker.analysis.execution import Execution, run_together
 from mistudio_worker.analysis.finite import check_finite
 from mistudio_worker.analysis.held_out import measure_separability
-from mistudio_worker.analysis.keyword_predictiveness import check_predictiveness
-from mistudio_worker.analysis.keywords import find_keywords
-from mistudio_worker.analysis.label_hits import build_label_hits
-from mistudio_worker.analysis.labels import judge_labels
 from mistudio_worker.analysis.measures import Measures
 from mistudio_worker.analysis.outliers import find_outliers
 from mistudio_worker.analysis.positives import gather
 from mistudio_worker.analysis.ranking import rank_texts
 from mistudio_worker.analysis.reports import report_feature
 from mistudio_worker.analysis.statistics import compute_statistics
-from mistudio_worker.analysis.terms import build_term_table
 from mistudio_worker.analysis.tiers import raise_flags
 from mistudio_worker.analysis.unit_rows import unit_rows
 from mistudio_worker.analysis.version import ANALYSIS_VERSION
+from mistudio_worker.analysis.word_measures import measure_words
 from mistudio_worker.domain.find_result import FindResult, Versions, priority_features
 from mistudio_worker.errors import RefusedInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mistudio_worker.analysis.dictionary import Dictionary
+    from mistudio_worker.analysis.diversity import Likeness
+    from mistudio_worker.analysis.positives import Positives
+    from mistudio_worker.analysis.statistics import StatisticsTable
     from mistudio_worker.analysis.taxonomy import Taxonomy
+    from mistudio_worker.analysis.top_examples import TopExamples
+    from mistudio_worker.analysis.unit_rows import UnitRows
     from mistudio_worker.domain.identity import JobIdentity
     from mistudio_worker.domain.parameters import Parameters
     from mistudio_worker.domain.training_run import TrainingRun
@@ -108,56 +106,47 @@ def _measure(
     statistics = compute_statistics(positives, moments)
     top = rank_texts(positives, parameters.top_k)
 
-    on_progress("terms", 0.1)
-    terms = build_term_table(run.texts)
-    duplicates = group_duplicates(run.texts, terms)
-    grouped, candidates = group_top_texts(duplicates, top), candidate_words(terms)
-    keywords = find_keywords(terms, grouped, candidates, execution=execution)
-    contexts = context_windows(run.texts, top, [[k.keyword for k in mine] for mine in keywords], execution)
-    predictiveness = check_predictiveness(run.texts, terms, candidates, positives, grouped, execution)
-    on_progress("categories", 0.2)
-    hits = build_label_hits(run.texts, terms, taxonomy, execution)
-    labels = judge_labels(hits, top)
-    complexity = score_complexity(terms, hits, top)
-    duplicate_shares = near_duplicate_shares(duplicates, top)
-    flags = raise_flags(positives, run.texts, duplicates)
+    words, (rows, likeness, dictionary) = run_together(
+        lambda shared: measure_words(run.texts, taxonomy, positives, top, shared, on_progress),
+        lambda shared: _measure_activations(run, positives, statistics, top, shared),
+        execution,
+    )
+    flags = raise_flags(positives, run.texts, words.duplicates)
 
-    on_progress("coherence", 0.4)
-    rows = None if run.originals is None else unit_rows(run.originals, run.invalid_texts, execution)
-    texts = CorpusTexts(run.texts, terms, duplicates, distinct_texts(run.texts, duplicates), rows)
+    on_progress("coherence", 0.5)
+    texts = CorpusTexts(run.texts, words.terms, words.duplicates, distinct_texts(run.texts, words.duplicates), rows)
     coherence = measure_coherence(texts, positives, statistics, flags.length_driven, execution)
 
-    on_progress("top texts", 0.65)
-    likeness = None if rows is None else compare_top_texts(top, rows, execution)
+    on_progress("top texts", 0.7)
     separability = None if rows is None else measure_separability(top, positives, texts, rows, execution)
     outliers = find_outliers(top, statistics, likeness, None if rows is None else rows.norms)
-
-    on_progress("geometry", 0.75)
-    dictionary = measure_dictionary(
-        run, positives=positives, statistics=statistics, top=top, rows=rows, execution=execution
-    )
     return Measures(
         texts=run.texts,
         positives=positives,
-        terms=terms,
+        words=words,
         rows=rows,
         invalid=invalid,
         statistics=statistics,
         top=top,
         coherence=coherence,
-        keywords=keywords,
-        contexts=contexts,
-        predictiveness=predictiveness,
-        labels=labels,
-        complexity=complexity,
-        duplicates=duplicates,
-        duplicate_shares=duplicate_shares,
         likeness=likeness,
         separability=separability,
         outliers=outliers,
         flags=flags,
         dictionary=dictionary,
     )
+
+
+def _measure_activations(
+    run: TrainingRun, positives: Positives, statistics: StatisticsTable, top: TopExamples, execution: Execution
+) -> tuple[UnitRows | None, Likeness | None, Dictionary]:
+    """Take the measures that read no text."""
+    rows = None if run.originals is None else unit_rows(run.originals, run.invalid_texts, execution)
+    likeness = None if rows is None else compare_top_texts(top, rows, execution)
+    dictionary = measure_dictionary(
+        run, positives=positives, statistics=statistics, top=top, rows=rows, execution=execution
+    )
+    return rows, likeness, dictionary
 
 
 def _invalid(run: TrainingRun) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -85,7 +85,7 @@ def _candidates(measures: Measures, device: str) -> _Candidates:
     place[order] = np.arange(order.size)
     rows = measures.rows
     if rows is None or not rows.usable.any():
-        return _Candidates(TextLikeness.of(measures.terms), np.sort(order[:POOL_TEXTS]), order, place)
+        return _Candidates(TextLikeness.of(measures.words.terms), np.sort(order[:POOL_TEXTS]), order, place)
     pool = np.sort(order[rows.usable[order]][:POOL_TEXTS])
     return _Candidates(ActivationLikeness(rows, device), pool, order, place)
 
@@ -93,7 +93,7 @@ def _candidates(measures: Measures, device: str) -> _Candidates:
 def _bundles(
     reports: Sequence[FeatureReport], measures: Measures, candidates: _Candidates
 ) -> Iterator[ExplainerBundle]:
-    positives, group = measures.positives, measures.duplicates.group
+    positives, group = measures.positives, measures.words.duplicates.group
     features = np.array([report.feature_id for report in reports], dtype=np.int64)
     active, figures, left_out = choose_active(
         features, (positives.offsets, positives.texts, positives.values), group, STRATUM

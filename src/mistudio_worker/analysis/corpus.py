@@ -54,7 +54,7 @@ def describe_corpus(
         mean_l0=int(statistics.positives.sum()) / n,
         histogram_edges=HISTOGRAM_EDGES,
         covered_texts=np.unique(measures.top.texts).size / n,
-        near_duplicate_texts=measures.duplicates.repeated_texts,
+        near_duplicate_texts=measures.words.duplicates.repeated_texts,
         priority_share=len(priority) / judged if (judged := sum(tiers[tier] for tier in JUDGED_TIERS)) else None,
         priority_covered_texts=_covered(measures.positives, priority),
         sae_quality=None if run.sae is None else sae_quality(dictionary.reconstruction, statistics, valid),

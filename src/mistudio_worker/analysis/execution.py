@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -18,6 +18,8 @@ DEFAULT_MEMORY_BYTES = 4 << 30
 
 Tile = TypeVar("Tile")
 Result = TypeVar("Result")
+First = TypeVar("First")
+Second = TypeVar("Second")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,13 @@ class Execution:
         device: "cpu" or a CUDA device of torch, for the dense products.
         threads: tiles computed at once, >= 1.
         memory_bytes: budget of the analysis' own working memory (the input, mapped, is not counted).
+        shares: parts of the analysis that run at once and share what the tiles may take of the budget.
     """
 
     device: str = "cpu"
     threads: int = 1
     memory_bytes: int = DEFAULT_MEMORY_BYTES
+    shares: int = 1
 
     def require(self, need_bytes: int, purpose: str) -> None:
         """Refuse what cannot fit, before it is allocated.
@@ -71,7 +75,8 @@ def map_tiles(
         RefusedInput: `MEMORY_BUDGET_EXCEEDED`, not even one tile fits.
     """
     execution.require(tile_bytes, "one tile")
-    at_once = max(1, min(execution.threads, execution.memory_bytes // max(tile_bytes, 1), len(tiles)))
+    fitting = execution.memory_bytes // execution.shares // max(tile_bytes, 1)
+    at_once = max(1, min(execution.threads, fitting, len(tiles)))
     with ThreadPoolExecutor(max_workers=at_once, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         waiting: deque[Future[Result]] = deque()
         try:
@@ -84,6 +89,21 @@ def map_tiles(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def run_together(
+    first: Callable[[Execution], First], second: Callable[[Execution], Second], execution: Execution
+) -> tuple[First, Second]:
+    """Run two parts that do not need each other at once, so that one computes where the other is not parallel.
+
+    With a single thread one after the other. Where both fail, the error of the first is raised.
+    """
+    if execution.threads < 2:
+        return first(execution), second(execution)
+    shared = replace(execution, shares=2)
+    with ThreadPoolExecutor(max_workers=1, initializer=torch.set_num_threads, initargs=(1,)) as beside:
+        other = beside.submit(second, shared)
+        return first(shared), other.result()
 
 
 def spans(total: int, size: int) -> list[tuple[int, int]]:

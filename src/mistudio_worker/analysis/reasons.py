@@ -39,12 +39,12 @@ def why_undefined(measures: Measures, feature: int, geometry: Geometry | None) -
     if measures.invalid[feature]:
         return {"activation_statistics": INVALID, "complexity_score": INVALID} | _everything(INVALID) | reasons
     reasons |= _statistics(measures, feature)
-    if (complexity := measures.complexity[feature].reason) is not None:
+    if (complexity := measures.words.complexity[feature].reason) is not None:
         reasons["complexity_score"] = complexity
     if measures.statistics.positives[feature] == 0:
         return reasons | _everything(DEAD)
     reasons |= _diversity(measures, feature) | _similarity(measures, feature)
-    reasons |= measures.predictiveness.why_undefined(feature)
+    reasons |= measures.words.predictiveness.why_undefined(feature)
     if measures.dictionary.coactivation.ids[feature, 0] < 0:
         reasons["coactive"] = ALONE
     reasons |= _reconstruction(measures, feature) | _separability(measures, feature)
@@ -132,7 +132,7 @@ def _diversity(measures: Measures, feature: int) -> dict[str, str]:
         reasons["diversity.vendi_score"] = NO_ORIGINALS
     elif np.isnan(measures.likeness.vendi[feature]):
         reasons["diversity.vendi_score"] = FEW_TOP_TEXTS if few else NO_DIRECTIONS
-    if np.isnan(measures.duplicate_shares[feature]):
+    if np.isnan(measures.words.duplicate_shares[feature]):
         reasons["diversity.near_duplicate_share"] = FEW_TOP_TEXTS
     return reasons
 

@@ -27,7 +27,7 @@ def report_feature(measures: Measures, feature: int) -> FeatureReport:
     invalid = bool(measures.invalid[feature])
     enough = distinct >= MIN_POSITIVES and not invalid
     score = float(np.nan_to_num(measures.coherence.scores.score[feature])) if enough else 0.0
-    labels, keywords = measures.labels[feature], measures.keywords[feature]
+    labels, keywords = measures.words.labels[feature], measures.words.keywords[feature]
     geometry = None if measures.dictionary.geometry is None else geometry_record(measures.dictionary.geometry, feature)
     duplicates = {} if measures.dictionary.geometry is None else duplicate_flag(measures.dictionary.geometry, feature)
     report = FeatureReport(
@@ -46,8 +46,8 @@ def report_feature(measures: Measures, feature: int) -> FeatureReport:
         semantic_tags=labels.tags,
         behavioral_indicators=labels.indicators,
         label_evidence=labels.evidence,
-        complexity_score=measures.complexity[feature].score,
-        complexity=measures.complexity[feature].parts,
+        complexity_score=measures.words.complexity[feature].score,
+        complexity=measures.words.complexity[feature].parts,
         top_activations=_top_activations(measures, feature),
         outlier_examples=outlier_records(measures.top, measures.outliers, measures.likeness, feature),
         geometry=geometry,
@@ -69,11 +69,11 @@ def _reconstruction_error(measures: Measures, feature: int) -> float | None:
 
 
 def _held_out(measures: Measures, feature: int) -> HeldOut:
-    checks = measures.predictiveness
+    checks = measures.words.predictiveness
     term = int(checks.term[feature])
     return HeldOut(
         separability=_separability(measures, feature),
-        keyword=measures.terms.terms[term] if term >= 0 else None,
+        keyword=measures.words.terms.terms[term] if term >= 0 else None,
         keyword_auroc=number_or_none(checks.auroc[feature]),
     )
 
@@ -81,14 +81,14 @@ def _held_out(measures: Measures, feature: int) -> HeldOut:
 def _diversity(measures: Measures, feature: int) -> Diversity:
     return Diversity(
         vendi_score=None if measures.likeness is None else number_or_none(measures.likeness.vendi[feature]),
-        near_duplicate_share=number_or_none(measures.duplicate_shares[feature]),
+        near_duplicate_share=number_or_none(measures.words.duplicate_shares[feature]),
     )
 
 
 def _top_activations(measures: Measures, feature: int) -> tuple[TopActivation, ...]:
     top = measures.top
     entries = slice(int(top.offsets[feature]), int(top.offsets[feature + 1]))
-    columns = (top.texts[entries].tolist(), top.strengths[entries].tolist(), measures.contexts[entries])
+    columns = (top.texts[entries].tolist(), top.strengths[entries].tolist(), measures.words.contexts[entries])
     return tuple(
         TopActivation(rank, text, strength, measures.texts[text], context)
         for rank, (text, strength, context) in enumerate(zip(*columns, strict=True), start=1)
