@@ -275,8 +275,8 @@ async def test_an_answer_that_is_lost(case: Case) -> None:
 
 async def test_a_cancelled_download_stops(case: Case, tmp_path: Path) -> None:
     """Nobody fills a disk for a job that was given back."""
-    info = await case.put(content=bytes(20_000))
-    case.front.inject(trickling(0.001), method="GET", path="/key")
+    info = await case.put()
+    case.front.inject(trickling(0.01, block_bytes=2_000), method="GET", path="/key")  # 10 s in all
     threads = threading.active_count()
     download = asyncio.create_task(case.store.download(case.bucket, info, tmp_path / "file"))
     await _until(lambda: case.front.count("GET", "/key") == 1)
@@ -284,7 +284,7 @@ async def test_a_cancelled_download_stops(case: Case, tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await download
     await _until(lambda: threading.active_count() <= threads)
-    assert (tmp_path / "file").stat().st_size < 20_000
+    assert (tmp_path / "file").stat().st_size < len(CONTENT)
 
 
 async def test_calls_that_hang_hold_up_nothing_else(case: Case) -> None:

@@ -45,14 +45,16 @@ class Answer:
         headers: as the store gave them; the length of the body among them, true or not.
         body: whole.
         cut_at: bytes of the body after which the connection is reset; None for all of them and no reset.
-        byte_pause_s: between two bytes.
+        block_bytes: what is sent at a time; 0 for all of it.
+        pause_s: between two blocks.
     """
 
     status: int
     headers: dict[str, str]
     body: bytes = b""
     cut_at: int | None = None
-    byte_pause_s: float = 0.0
+    block_bytes: int = 0
+    pause_s: float = 0.0
 
 
 Forward: TypeAlias = "Callable[[Request], Answer]"
@@ -78,9 +80,9 @@ def cut_at(size: int) -> Fault:
     return lambda request, forward: replace(forward(request), cut_at=size)
 
 
-def trickling(byte_pause_s: float) -> Fault:
-    """The body comes byte by byte."""
-    return lambda request, forward: replace(forward(request), byte_pause_s=byte_pause_s)
+def trickling(pause_s: float, *, block_bytes: int = 1) -> Fault:
+    """The body comes byte by byte, or in small blocks."""
+    return lambda request, forward: replace(forward(request), block_bytes=block_bytes, pause_s=pause_s)
 
 
 def without(header: str) -> Fault:
@@ -238,10 +240,10 @@ def _send(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
     for name, text in answer.headers.items():
         handler.send_header(name, text)
     handler.end_headers()
-    if answer.byte_pause_s:
-        for number in range(len(answer.body)):
-            handler.wfile.write(answer.body[number : number + 1])
-            time.sleep(answer.byte_pause_s)
+    if answer.block_bytes:
+        for start in range(0, len(answer.body), answer.block_bytes):
+            handler.wfile.write(answer.body[start : start + answer.block_bytes])
+            time.sleep(answer.pause_s)
     elif handler.command != "HEAD":
         handler.wfile.write(answer.body[: answer.cut_at])
     if answer.cut_at is not None:
