@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import uuid
 from collections import Counter
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,13 +18,13 @@ from support.workers import READY_WITHIN_S, Place, Worker, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from embedded.stack import EmbeddedStack
     from support.background import BackgroundLoop
 
 PARTITIONS = 4
 JOBS = 12
+AT_ONCE_S = 5.0
 # A worker that died is missed after the session timeout.
 SESSION = {"MISTUDIO_KAFKA__SESSION_TIMEOUT_MS": "6000", "MISTUDIO_KAFKA__HEARTBEAT_INTERVAL_MS": "1000"}
 
@@ -167,6 +170,55 @@ def test_two_workers_with_the_same_job_make_one_result(crew: Crew, tmp_path: Pat
     lines = [line for worker in crew.workers for line in worker.said("job") if line["job"] == job]
     assert len(lines) == PARTITIONS
     assert len([line for line in lines if line["attempt"]]) >= 2, "nobody raced"
+
+
+def test_a_second_signal_ends_at_once(crew: Crew, tmp_path: Path) -> None:
+    """SIGTERM twice in the middle of a job: gone with its child, nothing is told or committed, another one does it."""
+    place = crew.place
+    (job,) = put_jobs(place, tmp_path, 1, n_texts=30_000)
+    crew.ensure(2)
+    place.announce(job)
+    worker = wait_for(crew.busy, "a worker to be busy")
+    place.wait_for_records(place.topics.find_progress, job)
+    child = wait_for(worker.child, "the worker's child")
+    lag = place.lag()
+    worker.process.terminate()
+    wait_for(lambda: worker.said("draining, a second signal ends at once") or None, "the first signal to be heard")
+    worker.process.terminate()
+    assert worker.process.wait(AT_ONCE_S) == 128 + signal.SIGTERM
+    wait_for(lambda: not Path(f"/proc/{child}").exists() or None, "the child's end")
+    assert (place.lag(), place.records(place.topics.find_complete, job)) == (lag, [])
+    place.wait_for_result(job)
+    check_one_result_each(place, [job])
+
+
+def test_a_signal_while_it_starts(crew: Crew) -> None:
+    """A worker that is not warm yet ends in order, its half-started child with it."""
+    worker = crew.start()
+    wait_for(lambda: worker.said("worker starting") or None, "the worker to start", READY_WITHIN_S)
+    child = worker.child()
+    assert worker.stop() == 0
+    assert not worker.said("worker ready")
+    assert child is None or not Path(f"/proc/{child}").exists()
+
+
+def test_a_worker_that_stood_still_leaves_the_result_alone(crew: Crew, tmp_path: Path) -> None:
+    """SIGSTOP in the middle while its child goes on: another one makes the result, the sleeper's is thrown away."""
+    place = crew.place
+    (job,) = put_jobs(place, tmp_path, 1, n_texts=20_000)
+    crew.ensure(2)
+    place.announce(job)
+    sleeper = wait_for(crew.busy, "a worker to be busy")
+    place.wait_for_records(place.topics.find_progress, job)
+    os.kill(sleeper.process.pid, signal.SIGSTOP)
+    event = place.wait_for_result(job).data
+    manifest = place.get(f"find/{event['find_job_id']}/manifest.json")
+    os.kill(sleeper.process.pid, signal.SIGCONT)
+    sleeper.wait_for_lines(job)
+    check_one_result_each(place, [job])
+    assert place.get(f"find/{event['find_job_id']}/manifest.json") == manifest
+    assert len({key.split("/")[2] for key in place.keys(f"find/{event['find_job_id']}/")}) == 2
+    assert not sleeper.busy
 
 
 def test_a_worker_whose_grace_is_over_hands_its_job_over(crew: Crew, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from embedded.worker_log import log_lines
 
 from mistudio_worker.contracts.events import TRAINING_COMPLETED_V1
@@ -113,6 +113,10 @@ class Place:
         }
         loop.call(self._connect())
 
+    def join(self, group: str) -> None:
+        """Let the workers that are started from now on form another group."""
+        self.group = self.environment["MISTUDIO_KAFKA__GROUP_ID"] = group
+
     def close(self) -> None:
         """Disconnect."""
         self._reading.cancel()
@@ -144,19 +148,33 @@ class Place:
         return job or named
 
     def publish(
-        self, value: bytes, *, headers: Headers | None = None, key: bytes | None = None, partition: int | None = None
+        self,
+        value: bytes,
+        *,
+        headers: Headers | None = None,
+        key: bytes | None = None,
+        partition: int | None = None,
+        topic: str | None = None,
     ) -> Seen:
-        """Write a record into training-complete and return it with its place."""
-        topic = self.topics.training_complete
+        """Write a record, into training-complete where no topic is named, and return it with its place."""
+        topic = topic or self.topics.training_complete
         sent = self._loop.call(
             self._producer.send_and_wait(topic, value, key=key, headers=headers or [], partition=partition)
         )
         return Seen(topic, sent.partition, sent.offset, key, value, headers or [])
 
-    def announce(self, job: str, *, partition: int | None = None, **data: object) -> Seen:
+    def announce(self, job: str, *, partition: int | None = None, topic: str | None = None, **data: object) -> Seen:
         """Write training-complete for a job, as a CloudEvent in binary mode."""
         value, headers = binary_event({"job_id": job, **data})
-        return self.publish(value, headers=headers, key=job.encode(), partition=partition)
+        return self.publish(value, headers=headers, key=job.encode(), partition=partition, topic=topic)
+
+    def make_topic(self, name: str, *, partitions: int) -> None:
+        """Create one more topic."""
+        self._loop.call(self._admin.create_topics([NewTopic(name, partitions, 1)]))
+
+    def add_partitions(self, topic: str, partitions: int) -> None:
+        """Let a topic have so many partitions in all, and wait until they can be written to."""
+        self._loop.call(self._add_partitions(topic, partitions))
 
     # -- what comes out
 
@@ -229,6 +247,10 @@ class Place:
         roles = ("find-complete", "find-failed", "find-progress", "dead-letter")
         training = await self.services.create_topic("training-complete", partitions=partitions)
         return Topics(training, *[await self.services.create_topic(role) for role in roles])
+
+    async def _add_partitions(self, topic: str, partitions: int) -> None:
+        await self._admin.create_partitions({topic: NewPartitions(partitions)})
+        await self._producer.client.force_metadata_update()
 
     async def _connect(self) -> None:
         servers = self.services.bootstrap_servers
