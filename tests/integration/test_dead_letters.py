@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING
 import pytest
 from support.command_line import CommandLine
 from support.runs import write_run
+from support.workers import binary_event
+
+from mistudio_worker.settings import KafkaSettings
+from mistudio_worker.worker.announcements import POINTER_CONTENT_TYPE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support.workers import Place, Seen
+
+
+ROOM_BYTES = 500
+"""Less than a dead letter adds to an event, and more than a replay without its texts does."""
 
 
 @pytest.fixture
@@ -31,6 +39,13 @@ def letter(place: Place) -> Seen:
 def job_of(letter: Seen) -> str:
     """The training job that a letter is about."""
     return str(json.loads(letter.value or b"")["job_id"])
+
+
+def note_bytes(job: str) -> int:
+    """How long a note makes the event nearly as large as a topic takes."""
+    value, headers = binary_event({"job_id": job, "note": ""})
+    taken = len(job) + len(value) + sum(len(name) + len(content) for name, content in headers)
+    return KafkaSettings().max_message_bytes - ROOM_BYTES - taken
 
 
 @pytest.mark.usefixtures("worker")
@@ -74,6 +89,24 @@ class TestDeadLetters:
         first, second = map(json.loads, lines)
         assert (first["earlier"], second["earlier"]) == ("", "ARTIFACT_MISSING")
         assert (first["replays"], second["replays"]) == (0, 1)
+
+    def test_an_event_too_large_for_the_topic(self, command: CommandLine, place: Place, tmp_path: Path) -> None:
+        """It goes to the store whole and leaves a pointer, which is listed, shown and replayed like any other."""
+        job = f"train_{uuid.uuid4().hex[:12]}"
+        note = "x" * note_bytes(job)
+        letter = place.wait_for_letter(place.announce(job, note=note))
+        key = letter.data["key"]
+        assert letter.header("content-type") == POINTER_CONTENT_TYPE
+        assert json.loads(place.get(key)) == {"job_id": job, "note": note}
+        [line] = command("dead-letters", "list", "--job", job, "--json").out.splitlines()
+        assert json.loads(line)["code"] == "ARTIFACT_MISSING"
+        assert key in command("dead-letters", "show", json.loads(line)["place"]).out
+        write_run(tmp_path / "run", n_texts=40)
+        place.put_run(tmp_path / "run", job=job)
+        assert command("dead-letters", "replay", "--job", job, "--dry-run").out.splitlines()[-1] == "would send 1 of 1"
+        assert place.records(place.topics.find_complete, job) == []
+        assert command("dead-letters", "replay", "--job", job).out.splitlines()[-1] == "sent 1 of 1"
+        place.wait_for_records(place.topics.find_complete, job)
 
     def test_what_makes_no_sense(self, command: CommandLine) -> None:
         """A replay of everything must be asked for by name; places and times that are none are said to be."""

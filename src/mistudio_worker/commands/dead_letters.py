@@ -19,12 +19,14 @@ from mistudio_worker.worker.dead_letters import (
     mark_replayed,
     original_event,
     read_letter,
+    without_texts,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mistudio_worker.settings import Settings
+    from mistudio_worker.worker.ports import Message, Publisher
 
 VALUE_CHARACTERS = 4000
 _AGES_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -120,7 +122,7 @@ async def replay_command(settings: Settings, selection: Selection, *, dry_run: b
             try:
                 message = await original_event(store, bucket, letter)
                 if not dry_run:
-                    await publisher.publish(message)
+                    await _send(publisher, message)
                     await mark_replayed(store, bucket, letter)
             except ServiceAway:
                 raise
@@ -132,6 +134,15 @@ async def replay_command(settings: Settings, selection: Selection, *, dry_run: b
             typer.echo(f"{verb} {name}")
     typer.echo(f"{verb} {sent} of {len(letters)}")
     return worst
+
+
+async def _send(publisher: Publisher, message: Message) -> None:
+    try:
+        await publisher.publish(message)
+    except MistudioError as error:
+        if error.code != "MESSAGE_TOO_LARGE":
+            raise
+        await publisher.publish(without_texts(message))
 
 
 async def _letters(settings: Settings, selection: Selection) -> list[DeadLetter]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mistudio_worker.worker.ports import ObjectReader, ObjectStore, Record
 
 REPLAY_OF = "replay-of"
+TEXTS = ("error-message", "error-hint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,14 @@ async def original_event(store: ObjectReader, bucket: str, letter: DeadLetter) -
     value, headers = await _pointed_to(store, bucket, letter)
     why = [(name, content) for name, content in record.headers if name != "content-type"]
     return Message(topic, record.key, value, [*headers, *why, replay])
+
+
+def without_texts(message: Message) -> Message:
+    """Return an event without the long texts of its deaths; codes and places stay.
+
+    For one that is too large with them: it was written by others right up to what its topic takes.
+    """
+    return replace(message, headers=[(name, content) for name, content in message.headers if name not in TEXTS])
 
 
 async def is_replayed(store: ObjectReader, bucket: str, letter: DeadLetter) -> bool:

@@ -20,6 +20,7 @@ from mistudio_worker.worker.dead_letters import (
     mark_replayed,
     original_event,
     read_letter,
+    without_texts,
 )
 from mistudio_worker.worker.ports import Message, Record
 
@@ -63,6 +64,15 @@ async def test_a_letter_of_a_replay_tells_both_deaths(store: FakeStore) -> None:
     letter = read_letter(as_record(later, offset=8))
     assert letter.codes == ("ARTIFACT_MISSING", "ARTIFACT_CORRUPT")
     assert (letter.code, letter.origin, letter.attempt) == ("ARTIFACT_CORRUPT", "training-complete/0/9", "1")
+
+
+async def test_a_replay_without_texts(store: FakeStore) -> None:
+    """Codes and places stay, so that its deaths can still be told; the long texts go."""
+    message = await original_event(store, RESULTS, letter_of(record_of(headers=[("x-mine", b"1")])))
+    names = [name for name, _ in without_texts(message).headers]
+    assert {"x-mine", "error-code", "original-offset", "replay-of"} <= set(names)
+    assert not {"error-message", "error-hint"} & set(names)
+    assert without_texts(message).value == message.value
 
 
 async def test_an_event_that_was_too_large_for_the_topic(store: FakeStore) -> None:
