@@ -28,9 +28,11 @@ class Services:
     Args:
         environment: The MISTUDIO_ variables of the stack.
         name: Unique to the test; a prefix of all topics and buckets.
+        replicas: Copies of each topic.
     """
 
-    def __init__(self, environment: Mapping[str, str], *, name: str) -> None:
+    def __init__(self, environment: Mapping[str, str], *, name: str, replicas: int = 1) -> None:
+        self._replicas = replicas
         self.environment = dict(environment)
         self._name = name
         self._numbers = itertools.count()
@@ -75,7 +77,7 @@ class Services:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
         await admin.start()
         try:
-            await admin.create_topics([NewTopic(name, partitions, 1)])
+            await admin.create_topics([NewTopic(name, partitions, self._replicas)])
         finally:
             await admin.close()
         return name
