@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mistudio_worker.adapters.kafka_connection import KafkaConnection
     from mistudio_worker.worker.ports import AssignmentListener
 
+FETCH_WAIT_MS = 100
+
 
 class KafkaSource:
     """Implements `RecordSource`.
@@ -56,6 +58,8 @@ class KafkaSource:
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
             "isolation_level": "read_committed",
+            # a partition that is resumed waits for the request under way, which does not ask for it
+            "fetch_max_wait_ms": FETCH_WAIT_MS,
             "session_timeout_ms": session_timeout_ms,
             "heartbeat_interval_ms": heartbeat_interval_ms,
             "max_poll_interval_ms": max_poll_interval_ms,
