@@ -12,13 +12,14 @@ import typer
 
 from mistudio_worker.commands.exit_codes import ExitCode, code_of, say_error
 from mistudio_worker.domain.comparison import DEFAULT_MIN_CHANGE, ComparisonOptions, MatchBy
-from mistudio_worker.domain.parameters import Parameters
+from mistudio_worker.domain.parameters import Device, Parameters
 from mistudio_worker.errors import MistudioError
 from mistudio_worker.logging_setup import configure_logging, quiet_libraries
-from mistudio_worker.settings import Device, Settings, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+    from mistudio_worker.settings import Settings
 
 app = typer.Typer(
     name="mistudio-worker",
@@ -52,7 +53,7 @@ def run() -> None:
     """Work: consume training-complete until SIGTERM or Ctrl-C."""
     from mistudio_worker import bootstrap  # noqa: PLC0415 - loaded for this command alone
 
-    settings = read_settings()
+    settings = _settings()
     configure_logging(settings.log)
     asyncio.run(bootstrap.run_worker(settings))
 
@@ -73,7 +74,7 @@ def analyze(
     """Analyse a run on this disk, without broker or store: the same exports, the same bytes."""
     from mistudio_worker.commands.analyze import analyze_command  # noqa: PLC0415
 
-    settings = _with_analysis(read_settings(), taxonomy=taxonomy, device=device, threads=threads)
+    settings = _with_analysis(_settings(), taxonomy=taxonomy, device=device, threads=threads)
     parameters = Parameters(top_k=top_k, coherence_threshold=coherence_threshold)
     _exit(analyze_command(settings, run_dir, out, job=job, parameters=parameters))
 
@@ -117,7 +118,7 @@ def compare(
     """
     from mistudio_worker.commands.compare import CompareRequest, compare_command  # noqa: PLC0415
 
-    settings = _with_analysis(read_settings(), taxonomy=taxonomy, device=device, threads=threads)
+    settings = _with_analysis(_settings(), taxonomy=taxonomy, device=device, threads=threads)
     options = ComparisonOptions(min_similarity, min_change)
     chosen = None if plot == "none" else plot
     _exit(compare_command(settings, CompareRequest(a, b, job_a, job_b, by, options, top_k, out, chosen, show)))
@@ -138,7 +139,7 @@ def submit(
     from mistudio_worker.commands.submit import submit_command  # noqa: PLC0415
 
     parameters = Parameters(top_k=top_k, coherence_threshold=coherence_threshold)
-    _exit(submit_command(read_settings(), target, job=job, parameters=parameters, wait_s=limit_s if wait else None))
+    _exit(submit_command(_settings(), target, job=job, parameters=parameters, wait_s=limit_s if wait else None))
 
 
 @app.command(epilog="Example: mistudio-worker fetch train_20260102_030405_0001 --out /tmp/out")
@@ -149,7 +150,7 @@ def fetch(
     """Download the exports of a job, each verified by its SHA-256."""
     from mistudio_worker.commands.fetch import fetch_command  # noqa: PLC0415
 
-    _exit(fetch_command(read_settings(), job, out))
+    _exit(fetch_command(_settings(), job, out))
 
 
 @app.command(epilog="Example: mistudio-worker backfill --dry-run")
@@ -159,7 +160,7 @@ def backfill(
     """Publish training-complete for every training in the bucket that has no result."""
     from mistudio_worker.commands.backfill import backfill_command  # noqa: PLC0415
 
-    _exit(backfill_command(read_settings(), dry_run=dry_run))
+    _exit(backfill_command(_settings(), dry_run=dry_run))
 
 
 @app.command(epilog="Example: mistudio-worker doctor || echo 'see the remedies above'")
@@ -167,7 +168,7 @@ def doctor() -> None:
     """Check broker, topics, store, conditional PUT, device and versions: each line ok or the remedy."""
     from mistudio_worker.commands.doctor import doctor_command  # noqa: PLC0415
 
-    _exit(doctor_command(read_settings()))
+    _exit(doctor_command(_settings()))
 
 
 @app.command(epilog="Example: mistudio-worker health --live")
@@ -181,7 +182,7 @@ def health(
 
     if live and ready:
         raise typer.BadParameter("give --live or --ready")
-    code = health_command(read_settings().http, "/live" if live else "/ready" if ready else "/health", port=port)
+    code = health_command(_settings().http, "/live" if live else "/ready" if ready else "/health", port=port)
     if code is not ExitCode.DONE:
         raise typer.Exit(int(code))
 
@@ -231,7 +232,7 @@ def list_dead_letters(
     from mistudio_worker.commands import dead_letters as commands  # noqa: PLC0415
 
     selection = commands.selection_of(codes=code, jobs=job, since=since, until=until)
-    _exit(commands.list_command(read_settings(), selection, limit=limit, as_json=as_json))
+    _exit(commands.list_command(_settings(), selection, limit=limit, as_json=as_json))
 
 
 @dead_letters.command("show", epilog="Example: mistudio-worker dead-letters show 0:17")
@@ -241,7 +242,7 @@ def show_dead_letter(
     """Show one dead letter whole: the reason, the remedy, every header, the event."""
     from mistudio_worker.commands import dead_letters as commands  # noqa: PLC0415
 
-    _exit(commands.show_command(read_settings(), place))
+    _exit(commands.show_command(_settings(), place))
 
 
 @dead_letters.command("replay", epilog="Example: mistudio-worker dead-letters replay --code ARTIFACT_MISSING --dry-run")
@@ -261,7 +262,7 @@ def replay_dead_letters(
     selection = commands.selection_of(codes=code, jobs=job, places=places, since=since, until=until)
     if not everything and selection == commands.selection_of():
         raise typer.BadParameter("name which: places, --code, --job, --since or --until; or --all")
-    _exit(commands.replay_command(read_settings(), selection, dry_run=dry_run, again=again))
+    _exit(commands.replay_command(_settings(), selection, dry_run=dry_run, again=again))
 
 
 def main() -> None:
@@ -273,6 +274,13 @@ def main() -> None:
         sys.exit(code_of(error))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _settings() -> Settings:
+    """Read the environment; pydantic is loaded when a command runs, not for its help."""
+    from mistudio_worker.settings import read_settings  # noqa: PLC0415
+
+    return read_settings()
 
 
 def _exit(command: Coroutine[Any, Any, ExitCode]) -> None:

@@ -6,9 +6,9 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-import structlog
-
 if TYPE_CHECKING:
+    import structlog
+
     from mistudio_worker.settings import LogSettings
 
 REPEAT_S = 30.0
@@ -17,6 +17,8 @@ MOST_REMEMBERED = 1000
 
 def configure_logging(settings: LogSettings) -> None:
     """Set up structlog and the standard library's logging alike."""
+    import structlog  # noqa: PLC0415 - half of the start of a command that logs nothing
+
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

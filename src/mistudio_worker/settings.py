@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from mistudio_worker.domain.parameters import Device
 from mistudio_worker.errors import WrongUsage
 from mistudio_worker.settings_security import Group, KafkaSecuritySettings, read_secret
 
 Seconds = Annotated[float, Field(gt=0)]
 Milliseconds = Annotated[int, Field(gt=0)]
 Bytes = Annotated[int, Field(gt=0)]
-Device = Literal["auto", "cpu", "cuda"]
 
 MIB = 1 << 20
 GIB = 1 << 30

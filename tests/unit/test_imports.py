@@ -15,3 +15,11 @@ def test_only_the_child_loads_what_analyses() -> None:
     script = f"import sys, {names}; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_help_loads_no_more_than_the_command_line() -> None:
+    """Settings, logs and tables are loaded by the command that needs them: help answers within 0.3 s."""
+    loaded = "('pydantic', 'structlog', 'rich', 'numpy', 'importlib.metadata')"
+    script = f"import sys, mistudio_worker.cli; print([name for name in {loaded} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from mistudio_worker.errors import RefusedInput
+
+Device = Literal["auto", "cpu", "cuda"]
+"""Where the tensor work is done; it changes no result beyond rounding."""
 
 TOP_K_LIMITS = (1, 100)
 
