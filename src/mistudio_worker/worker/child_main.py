@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import resource
 import signal
 import traceback
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ def serve(connection: Connection, parent_pid: int) -> None:
     For each `AnalysisRequest` some `Progress`, then an `AnalysisOutcome` or `Failed` is sent.
     """
     _die_with(parent_pid)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a file that crashes it must not leave gigabytes on the disk
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent decides when this process ends
     # Imported late: the parent must never load torch, and the parent's death is watched from the start.

@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import pickle
+import resource
 import signal
 import subprocess
 import sys
@@ -89,6 +90,7 @@ async def test_a_warm_child_serves_one_request_after_another(child: Child, tmp_p
     steps: list[Progress] = []
     await child.start()
     pid = pid_of(child)
+    assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, 0)
     first = await child.run(asked, steps.append)
     assert {"json", "csv", "xml", "summary"} <= {export.format for export in first.exports}
     assert all(export.path.stat().st_size == export.size for export in first.exports)
