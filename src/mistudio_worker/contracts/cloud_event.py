@@ -23,7 +23,7 @@ SOURCE = "/mistudio/worker"
 STRUCTURED_CONTENT_TYPE = "application/cloudevents+json"
 Headers = list[tuple[str, bytes]]
 MAX_CONTAINERS = 4096
-MAX_COMMAS = 1 << 16
+MAX_COMMAS = 1 << 14
 MAX_HEADERS = 4096
 """Bounds on an event, a hundred times what any event has: they bound the time to parse it."""
 

@@ -94,7 +94,7 @@ HOSTILE_EVENTS = {
         "an attribute named by a surrogate", MALFORMED, _structured(**{"\ud800": "x"}), STRUCTURED
     ),
     "many_attributes": HostileEvent(
-        "60,000 attributes with bad names", MALFORMED, _structured(**{f"A-{n}": 1 for n in range(60_000)}), STRUCTURED
+        "16,000 attributes with bad names", MALFORMED, _structured(**{f"A-{n}": 1 for n in range(16_000)}), STRUCTURED
     ),
     "long_time": HostileEvent(
         "a time of a megabyte", MALFORMED, _structured(time="2026-01-01T00:00:00." + "1" * 900_000), STRUCTURED
