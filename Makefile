@@ -74,6 +74,12 @@ soak: preflight $(INSTALLED) ## Work for SOAK_SECONDS (600) while workers, broke
 fuzz: $(INSTALLED) ## Damage events, metadata and checkpoints for FUZZ_SECONDS (600) by lot (SEED); findings are kept
 	PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(FUZZ_SECONDS),600) $(if $(SEED),--seed $(SEED))
 
+.PHONY: chaos
+chaos: preflight $(INSTALLED) ## Kill worker and child at every step, and more that takes long; write the table into the docs
+	rm -f .chaos.jsonl
+	CI=1 CRASH_REPORT=$(CURDIR)/.chaos.jsonl $(BIN)/python -m pytest -m chaos $(PYTEST_ARGUMENTS)
+	$(BIN)/python docs/generate_crash_matrix.py .chaos.jsonl
+
 .PHONY: lock
 lock: $(INSTALLED) ## Choose the versions anew: pyproject.toml -> the two lock files
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
@@ -82,4 +88,4 @@ lock: $(INSTALLED) ## Choose the versions anew: pyproject.toml -> the two lock f
 
 .PHONY: clean
 clean: ## Remove .venv, caches and what the demo made
-	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache fuzz-findings
+	rm -rf .venv .demo .chaos.jsonl .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache fuzz-findings

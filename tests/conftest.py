@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from embedded.toxiproxy import Proxies
 
-ON_KAFKA = {"stack", "services", "own_broker"}
-ON_MINIO = {"minio_stack", "minio_store"}
-ON_TOXIPROXY = {"proxies", "own_network"}
+ON_KAFKA = {"stack", "services", "own_broker", "crash_stack"}
+ON_MINIO = {"minio_stack", "minio_store", "crash_stack"}
+ON_TOXIPROXY = {"proxies", "own_network", "crash_proxies"}
 """Fixtures that start servers."""
 
 
@@ -44,6 +44,22 @@ def proxies(stack: EmbeddedStack) -> Iterator[Proxies]:
     if BOOTSTRAP_SERVERS in os.environ:
         pytest.skip(f"puts a proxy before a Kafka of its own, and {BOOTSTRAP_SERVERS} names one: unset it to run this")
     with stack.proxies() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def crash_stack() -> Iterator[EmbeddedStack]:
+    """A Kafka and a MinIO for the crash matrix alone: it lets their answers get lost."""
+    if BOOTSTRAP_SERVERS in os.environ:
+        pytest.skip(f"puts a proxy before a Kafka of its own, and {BOOTSTRAP_SERVERS} names one: unset it to run this")
+    with EmbeddedStack(store="minio", variables={}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def crash_proxies(crash_stack: EmbeddedStack) -> Iterator[Proxies]:
+    """The ways of the crashing workers."""
+    with crash_stack.proxies() as running:
         yield running
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from mistudio_worker.errors import ChildFailed, ServiceAway
+from mistudio_worker.errors import ChildFailed, NotYetThere, ServiceAway
+from mistudio_worker.worker.ports import Partition
 from mistudio_worker.worker.retry import AttemptCounts
 
 if TYPE_CHECKING:
-    from mistudio_worker.worker.ports import ObjectStore, Record
+    from collections.abc import Mapping
 
+    from mistudio_worker.worker.ports import ObjectInfo, ObjectReader, ObjectStore, Record
+
+ATTEMPTS = "attempts/"
+MARKER = re.compile(r"attempts/[0-9a-f]{32}/\d{6}-[a-z]+")
 MARKS = ("started", "failed", "released")
 
 
@@ -27,12 +33,13 @@ def record_hash(record: Record) -> str:
 class AttemptLedger:
     """The attempts of one record, as marker objects `attempts/<hash>/<number>-<mark>`.
 
-    A marker is written on condition that it is not there, so two workers never claim one number.
+    A marker is written on condition that it is not there, so two workers never claim one number. Its content is a
+    JSON list that ends with the record's topic, partition and offset: the hash does not tell them.
     """
 
     store: ObjectStore
     bucket: str
-    hash: str
+    record: Record
 
     async def counts(self) -> AttemptCounts:
         """Return how many attempts there were, and how they ended."""
@@ -52,17 +59,17 @@ class AttemptLedger:
         number = max((number for number, _ in await self._marks()), default=0)
         if not number or not await self._is_claimed_by(token, number):
             number += 1
-            while not await self._mark(number, "started", token.encode()):
+            while not await self._mark(number, "started", token):
                 if await self._is_claimed_by(token, number):
                     break
                 number += 1
-        if await self._mark(number, "started", token.encode()):
+        if await self._mark(number, "started", token):
             raise _unsafe()
         return number
 
     async def failed(self, number: int, error: ChildFailed) -> None:
         """Remember that the child was seen to fail, and how."""
-        await self._mark(number, "failed", orjson.dumps([error.code, error.message, error.hint]))
+        await self._mark(number, "failed", error.code, error.message, error.hint)
 
     async def last_failure(self) -> ChildFailed | None:
         """Return how the latest failed attempt ended; None where none did."""
@@ -71,8 +78,11 @@ class AttemptLedger:
         ]
         if not found:
             return None
-        code, message, hint = orjson.loads(await self.store.read_range(self.bucket, found[-1], 0, found[-1].size))
-        return ChildFailed(code, message, hint)
+        match await _content(self.store, self.bucket, found[-1]):
+            case [str(code), str(message), str(hint), *_]:
+                return ChildFailed(code, message, hint)
+            case _:
+                return None
 
     async def released(self, number: int) -> None:
         """Remember that the attempt was given back in order."""
@@ -85,7 +95,7 @@ class AttemptLedger:
 
     @property
     def _prefix(self) -> str:
-        return f"attempts/{self.hash}/"
+        return f"{ATTEMPTS}{record_hash(self.record)}/"
 
     async def _marks(self) -> list[tuple[int, str]]:
         """Number and mark of all that is remembered."""
@@ -93,17 +103,45 @@ class AttemptLedger:
         parts = [key.rsplit("/", 1)[-1].partition("-") for key in keys]
         return [(int(number), mark) for number, _, mark in parts if number.isdecimal()]
 
-    async def _mark(self, number: int, mark: str, content: bytes = b"") -> bool:
+    async def _mark(self, number: int, mark: str, *told: str) -> bool:
+        content = orjson.dumps([*told, self.record.topic, self.record.partition, self.record.offset])
         return await self.store.put_new(self.bucket, self._key(number, mark), content)
 
     async def _is_claimed_by(self, token: str, number: int) -> bool:
         info = await self.store.head(self.bucket, self._key(number, "started"))
-        if info is None:
-            return False
-        return await self.store.read_range(self.bucket, info, 0, info.size) == token.encode()
+        return info is not None and (await _content(self.store, self.bucket, info))[:1] == [token]
 
     def _key(self, number: int, mark: str) -> str:
         return f"{self._prefix}{number:06d}-{mark}"
+
+
+async def sweep_passed(store: ObjectStore, bucket: str, committed: Mapping[Partition, int]) -> list[str]:
+    """Remove the markers of records that the group has gone past, and return their keys.
+
+    That is what a worker left that died after the commit and before it had dropped its count.
+
+    Args:
+        store: holds them.
+        bucket: of the results.
+        committed: the group's offset of each partition; markers of other partitions stay.
+    """
+    passed = []
+    for info in await store.list_objects(bucket, ATTEMPTS):
+        if MARKER.fullmatch(info.key) is None:
+            continue
+        match await _content(store, bucket, info):
+            case [*_, str(topic), int(number), int(offset)] if offset < committed.get(Partition(topic, number), 0):
+                passed.append(info.key)
+    await store.remove(bucket, passed)
+    return passed
+
+
+async def _content(store: ObjectReader, bucket: str, info: ObjectInfo) -> list[Any]:
+    try:
+        found = orjson.loads(await store.read_range(bucket, info, 0, info.size))
+    except (NotYetThere, orjson.JSONDecodeError):  # dropped meanwhile by who finished the record, or not of our making
+        return []
+    return found if isinstance(found, list) else []
 
 
 def _unsafe() -> ServiceAway:

@@ -14,7 +14,7 @@ from mistudio_worker.contracts.events import FindProgressV1
 from mistudio_worker.domain.identity import derive_identity
 from mistudio_worker.errors import ChildFailed, MistudioError, NotYetThere, ServiceAway
 from mistudio_worker.worker import announcements, result_store
-from mistudio_worker.worker.attempts import AttemptLedger, record_hash
+from mistudio_worker.worker.attempts import AttemptLedger, record_hash, sweep_passed
 from mistudio_worker.worker.dead_letter_rate import DeadLetterLimits
 from mistudio_worker.worker.giving_up import GivingUp, known_error
 from mistudio_worker.worker.incoming import read_request
@@ -24,7 +24,7 @@ from mistudio_worker.worker.retry import check_attempts, smaller_budget
 from mistudio_worker.worker.steps import Finished, Step, Taken
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from mistudio_worker.domain.identity import JobIdentity
     from mistudio_worker.worker.analysis_request import Progress
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mistudio_worker.worker.incoming import AllowedPlaces, TrainingRequest
     from mistudio_worker.worker.inputs import InputLimits, Inputs
     from mistudio_worker.worker.patience import Patience
-    from mistudio_worker.worker.ports import ObjectStore, Publisher, Record
+    from mistudio_worker.worker.ports import ObjectStore, Partition, Publisher, Record
     from mistudio_worker.worker.production import Production
     from mistudio_worker.worker.result_store import StoredManifest
     from mistudio_worker.worker.retry import AttemptLimits, Budget
@@ -111,12 +111,16 @@ class JobRunner:
         """Drop the count of a record's attempts, once its offset is committed; never raises.
 
         Not sooner: a record that is delivered again after its dead letter must not have all attempts anew. What a
-        crash or an outage leaves is small, and nobody reads it again.
+        crash or an outage leaves is dropped by `forget_passed`.
         """
         try:
             await asyncio.wait_for(self._ledger(record).clear(), self._config.release_timeout_s)
         except (MistudioError, TimeoutError):
             log.info("the count of attempts of a finished record stays", hash=record_hash(record))
+
+    async def forget_passed(self, committed: Mapping[Partition, int]) -> list[str]:
+        """Drop the counts that a worker left which died between its commit and `forget`; see `sweep_passed`."""
+        return await sweep_passed(self._ports.store, self._config.results_bucket, committed)
 
     async def _reach_outcome(self, state: JobState) -> None:
         try:
@@ -296,4 +300,4 @@ class JobRunner:
             log.warning("an attempt could not be given back and will count as a silent death", attempt=number)
 
     def _ledger(self, record: Record) -> AttemptLedger:
-        return AttemptLedger(self._ports.store, self._config.results_bucket, record_hash(record))
+        return AttemptLedger(self._ports.store, self._config.results_bucket, record)

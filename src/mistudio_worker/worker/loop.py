@@ -5,6 +5,7 @@ One task owns the record source. A job runs beside it as a task of its own, boun
 
     poll ──> record of a free partition ──> pause it, start the job
     job done, partition still ours ──> commit offset + 1, forget its attempts, resume
+    partition new ──> forget the attempts that its last owner left, beside all else
     partition lost ──> cancel the job; whoever has it now starts anew
     no free slot, or a service away ──> all partitions are paused, polling goes on as a sign of life
     no progress, though the broker answers ──> leave the group and join it anew; jobs go on meanwhile
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from mistudio_worker.errors import ServiceAway
+from mistudio_worker.worker.forgetting import Forgetting
 from mistudio_worker.worker.job_log import correlation
 from mistudio_worker.worker.ports import CommitOutcome, Partition
 from mistudio_worker.worker.pulse import Phase, Pulse
@@ -80,7 +82,7 @@ class WorkerLoop:
         self._joined = False
         self._draining = asyncio.Event()
         self._committing: asyncio.Future[CommitOutcome] | None = None
-        self._forgetting: set[asyncio.Task[None]] = set()
+        self._forgetting = Forgetting(runner, source)
         self._given_back: list[asyncio.Task[None]] = []
 
     @property
@@ -112,6 +114,7 @@ class WorkerLoop:
                 job.task.cancel()
                 del self._jobs[partition]
         self._source.pause(self._jobs)  # a rebalance forgets every pause
+        self._forgetting.sweep(partitions)
         log.info("partitions assigned", audit="partitions_assigned", partitions=numbers, kept_jobs=len(self._jobs))
 
     async def unless_drained(self, preparing: Coroutine[Any, Any, None]) -> bool:
@@ -142,7 +145,7 @@ class WorkerLoop:
                 await self._finish_within_grace()
         finally:
             await self._give_back()
-            await asyncio.gather(*self._forgetting, return_exceptions=True)
+            await self._forgetting.end()
             await self._source.stop()
             self.pulse.phase = Phase.STOPPED
             log.info("group left", audit="drained")
@@ -249,7 +252,7 @@ class WorkerLoop:
         else:
             self.pulse.commit()
             log.info("offset committed", audit="committed", next_offset=next_offset)
-            self._forget(job.record)
+            self._forgetting.forget(job.record)
         return next_offset
 
     async def _commit_unless_revoked(self, partition: Partition, offset: int) -> CommitOutcome:
@@ -264,12 +267,6 @@ class WorkerLoop:
         finally:
             self._committing.cancel()
             self._committing = None
-
-    def _forget(self, record: Record) -> None:
-        """Drop the count of attempts, beside the loop: it has its use until the offset is committed."""
-        task = asyncio.create_task(self._runner.forget(record))
-        self._forgetting.add(task)
-        task.add_done_callback(self._forgetting.discard)
 
     def _release(self, job: RunningJob, *, next_offset: int) -> None:
         partition = job.partition

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 
     from mistudio_worker.domain.identity import JobIdentity
     from mistudio_worker.worker.analysis_request import WrittenExport
-    from mistudio_worker.worker.ports import ObjectReader, ObjectStore
+    from mistudio_worker.worker.ports import ObjectInfo, ObjectReader, ObjectStore
 
 log = structlog.get_logger(__name__)
 MANIFEST_MAX_BYTES = 16 << 20
 UPLOADS_IN_FLIGHT = 4
 READS_IN_FLIGHT = 16
+PROBES = "attempts/probe-"
+PROBE_OLD = timedelta(hours=1)
+"""A worker that probes is done within minutes, or dead: a younger probe may be under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,16 @@ async def list_manifests(store: ObjectReader, bucket: str) -> list[StoredManifes
 
 async def probe_conditional_put(store: ObjectStore, bucket: str) -> bool:
     """Find out whether the store refuses a second conditional PUT of one key, as S3 promises."""
-    key = f"attempts/probe-{secrets.token_hex(8)}"
+    key = f"{PROBES}{secrets.token_hex(8)}"
     first, second = await store.put_new(bucket, key, b"1"), await store.put_new(bucket, key, b"2")
-    await store.remove(bucket, [key])
+    found = await store.list_objects(bucket, PROBES)
+    await store.remove(bucket, [key, *_old_probes(found, key)])
     return first and not second
+
+
+def _old_probes(found: Sequence[ObjectInfo], own: str) -> list[str]:
+    """Return those of workers that died over them; the store's clock tells, by the probe just made."""
+    now = next((info.modified for info in found if info.key == own), None)
+    if now is None:
+        return []
+    return [info.key for info in found if info.modified is not None and now - info.modified > PROBE_OLD]

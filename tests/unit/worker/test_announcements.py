@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,7 +30,10 @@ from mistudio_worker.worker.analysis_job import GAP_CHARACTERS, KEYWORD_CHARACTE
 from mistudio_worker.worker.result_store import StoredManifest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from mistudio_worker.worker.ports import ObjectInfo
 
 JOB_ID = "find_20260102_030405_0123abcd"
 
@@ -229,6 +232,23 @@ class TestResultStore:
             store.buckets[RESULTS] = {}
             assert await result_store.probe_conditional_put(store, RESULTS) is safe
             assert store.keys(RESULTS) == []
+
+    async def test_probes_of_the_dead_are_removed(self) -> None:
+        """One that is older than an hour by the store's clock was left by a worker that died; others may be in use."""
+        young, old = (f"{result_store.PROBES}{name}" for name in ("young", "old"))
+        ages = {young: timedelta(minutes=59), old: timedelta(minutes=61)}
+
+        class Aged(FakeStore):
+            async def list_objects(self, bucket: str, prefix: str) -> Sequence[ObjectInfo]:
+                now = datetime(2026, 1, 2, tzinfo=UTC)
+                found = await super().list_objects(bucket, prefix)
+                return [replace(info, modified=now - ages.get(info.key, timedelta())) for info in found]
+
+        store = Aged()
+        for key in (young, old, "attempts/0123/000001-started"):
+            store.put(RESULTS, key, b"1")
+        assert await result_store.probe_conditional_put(store, RESULTS)
+        assert store.keys(RESULTS) == ["attempts/0123/000001-started", young]
 
     async def test_a_failed_upload_waits_for_the_others(self, tmp_path: Path) -> None:
         """When one upload fails, the error comes only after the others have ended: none writes on."""

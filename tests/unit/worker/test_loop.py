@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
+from unittest.mock import AsyncMock
 
 import pytest
 from support.fakes import FakeBroker, FakeSource, away
@@ -17,7 +18,7 @@ from mistudio_worker.worker.ports import CommitOutcome, Partition
 from mistudio_worker.worker.stall import StallWatch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     from mistudio_worker.worker.ports import AssignmentListener, Record
     from mistudio_worker.worker.steps import JobState
@@ -35,6 +36,7 @@ class GatedRunner(JobRunner):
         self.cancelled: list[Record] = []
         self.errors: list[Exception] = []
         self.forgotten: list[tuple[int, int]] = []
+        self.passed: list[dict[int, int]] = []
         self.gate = asyncio.Event()
 
     async def run(self, state: JobState) -> None:
@@ -54,6 +56,11 @@ class GatedRunner(JobRunner):
     async def forget(self, record: Record) -> None:
         """Remember that the attempts were dropped."""
         self.forgotten.append((record.partition, record.offset))
+
+    async def forget_passed(self, committed: Mapping[Partition, int]) -> list[str]:
+        """Remember what was looked at."""
+        self.passed.append({partition.number: offset for partition, offset in committed.items()})
+        return []
 
     @property
     def places(self) -> list[tuple[int, int]]:
@@ -236,6 +243,24 @@ class TestRebalance:
             worker.runner.gate.set()
             await until(lambda: broker.committed == {0: 3})
         assert worker.runner.places == [(0, 0), (0, 0), (0, 1), (0, 2)]
+
+    async def test_what_the_last_owner_left_is_forgotten(self, broker: FakeBroker) -> None:
+        """With each assignment the counts below the committed offsets of the new partitions are dropped."""
+        worker, other = Worker(broker), FakeSource(broker)
+        broker.committed = {0: 1, 2: 3}
+        async with worker.running():
+            await until(lambda: worker.runner.passed == [{0: 1, 2: 3}])
+            broker.members.append(other)
+            broker.rebalance({worker.source: [2], other: [0, 1]})
+            await until(lambda: worker.runner.passed[1:] == [{2: 3}])
+
+    async def test_a_store_that_is_away_does_not_stop_the_work(self, broker: FakeBroker) -> None:
+        """Sweeping is no condition for anything."""
+        worker = Worker(broker)
+        worker.runner.forget_passed = AsyncMock(side_effect=away())  # type: ignore[method-assign]
+        worker.runner.gate.set()
+        async with worker.running():
+            await until(lambda: broker.committed == {0: 3, 1: 3, 2: 3})
 
     async def test_nothing_is_committed_in_doubt(self, broker: FakeBroker) -> None:
         """Between revocation and assignment a finished job waits."""

@@ -10,9 +10,9 @@ from support.fakes import FakeStore, away
 from support.house import record_of
 
 from mistudio_worker.errors import AttemptsExhausted, ChildFailed, RefusedInput, ServiceAway
-from mistudio_worker.worker.attempts import AttemptLedger, record_hash
+from mistudio_worker.worker.attempts import AttemptLedger, record_hash, sweep_passed
 from mistudio_worker.worker.patience import Patience
-from mistudio_worker.worker.ports import Record
+from mistudio_worker.worker.ports import Partition, Record
 from mistudio_worker.worker.retry import AttemptCounts, AttemptLimits, Budget, check_attempts, smaller_budget
 
 GIB = 1 << 30
@@ -83,7 +83,7 @@ def ledger() -> AttemptLedger:
     """The ledger of one record in an empty store."""
     store = FakeStore()
     store.buckets["results"] = {}
-    return AttemptLedger(store, "results", record_hash(record_of()))
+    return AttemptLedger(store, "results", record_of())
 
 
 class TestLedger:
@@ -137,13 +137,43 @@ class TestLedger:
 
     async def test_clearing(self, ledger: AttemptLedger) -> None:
         """Only this record's attempts are forgotten."""
-        other = AttemptLedger(ledger.store, ledger.bucket, record_hash(record_of(offset=1)))
+        other = AttemptLedger(ledger.store, ledger.bucket, record_of(offset=1))
         await ledger.claim("a")
         await other.claim("a")
         await ledger.clear()
         await ledger.clear()
         assert (await ledger.counts()).started == 0
         assert (await other.counts()).started == 1
+
+    async def test_what_the_group_has_gone_past_is_swept(self, ledger: AttemptLedger) -> None:
+        """Of the partitions that are asked for, markers below the committed offset go; the others stay."""
+        store, bucket = ledger.store, ledger.bucket
+        passed, running, elsewhere = (
+            AttemptLedger(store, bucket, record)
+            for record in (record_of(offset=6), record_of(offset=7), record_of(offset=6, partition=1))
+        )
+        for one in (passed, running, elsewhere):
+            await one.claim("token")
+        await passed.failed(1, ChildFailed("CHILD_KILLED", "m", "h"))
+        await passed.released(2)
+        keys = await sweep_passed(store, bucket, {Partition("training-complete", 0): 7})
+        assert [key.rsplit("/", 1)[-1] for key in keys] == ["000001-failed", "000001-started", "000002-released"]
+        assert [(await one.counts()).started for one in (passed, running, elsewhere)] == [0, 1, 1]
+        assert await passed.counts() == AttemptCounts()
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"7", b"[]", b'["topic", "0", 1]', b'["CHILD_KILLED", "m", "h"]'])
+    async def test_a_marker_that_does_not_tell_its_record_stays(self, ledger: AttemptLedger, content: bytes) -> None:
+        """What another version or somebody else wrote is not ours to judge; nor is a probe."""
+        keys = [f"attempts/{'0' * 32}/000001-started", "attempts/probe-0123456789abcdef"]
+        for key in keys:
+            await ledger.store.put_new(ledger.bucket, key, content)
+        assert await sweep_passed(ledger.store, ledger.bucket, {Partition("topic", 0): 9, Partition("", 0): 9}) == []
+        assert [info.key for info in await ledger.store.list_objects(ledger.bucket, "")] == keys
+
+    async def test_a_failure_that_cannot_be_read_is_no_failure(self, ledger: AttemptLedger) -> None:
+        """A damaged marker does not stop the job."""
+        await ledger.store.put_new(ledger.bucket, f"attempts/{record_hash(record_of())}/000001-failed", b"{")
+        assert await ledger.last_failure() is None
 
     def test_every_part_of_the_place_counts(self) -> None:
         """Records that differ in topic, partition, offset or time have ledgers of their own."""
