@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,15 +105,30 @@ def plain_torch(features: torch.Tensor) -> None:
 async def ours(run_dir: Path, out: Path) -> dict[str, float]:
     """Run the whole job in a warm child; return its stages."""
     settings = read_settings()
+    reported: list[tuple[str, float]] = []
     child = Child(memory_limit_bytes=1 << 40, deadline_s=settings.job.deadline_s)
     try:
         await child.start()
         _, outcome, _ = await analyze_run_dir(
-            run_dir, out, job=None, parameters=Parameters(), settings=settings, on_progress=lambda _: None, child=child
+            run_dir,
+            out,
+            job=None,
+            parameters=Parameters(),
+            settings=settings,
+            on_progress=lambda progress: reported.append((progress.step, time.perf_counter())),
+            child=child,
         )
     finally:
         await child.stop()
-    return {OURS[step]: seconds for step, seconds in outcome.timings.items()} | {PEAK: outcome.peak_memory_bytes / MB}
+    stages = {OURS[step]: seconds for step, seconds in outcome.timings.items()}
+    return stages | analysis_steps(reported) | {PEAK: outcome.peak_memory_bytes / MB}
+
+
+def analysis_steps(reported: list[tuple[str, float]]) -> dict[str, float]:
+    """Seconds from each step of the analysis to the next one."""
+    names = [name for name, _ in reported]
+    steps = reported[names.index("statistics") : names.index("done") + 1]
+    return {f"- {name}, s": after - at for (name, at), (_, after) in pairwise(steps)}
 
 
 def show(figures: dict[str, list[float]], *, at_most: dict[str, float]) -> None:
