@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.producer import message_accumulator
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from support.fakes import FakeBroker, FakeSource
 
 from mistudio_worker.adapters.kafka_connection import KafkaConnection
@@ -29,6 +31,17 @@ if TYPE_CHECKING:
 PARTITIONS = 2
 WITHIN_S = 20.0
 REQUEST_TIMEOUT_S = 8.0
+
+
+class NoUtf8(str):
+    """A name that goes out as bytes which no UTF-8 text has."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        """See `str.encode`."""
+        del encoding, errors
+        return b"\xff\xfe"
 
 
 @dataclass
@@ -259,6 +272,31 @@ class TestKafka(RecordSourceContract):
         finally:
             await source.stop()
         assert (record.key, record.value, record.headers) == (b"k", None, [("a", b"1"), ("a", b"2")])
+
+    async def test_a_record_that_cannot_be_decoded(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A header name that is no UTF-8: from there to the end of its batch only places are told; nothing is held up."""
+        topic = await services.create_topic(partitions=PARTITIONS)
+        monkeypatch.setattr(message_accumulator, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
+        producer = AIOKafkaProducer(bootstrap_servers=services.bootstrap_servers)
+        await producer.start()
+        try:
+            batch = producer.create_batch()
+            for number, name in enumerate(("fine", NoUtf8("bad"), "fine")):
+                batch.append(key=None, value=b"%d" % number, timestamp=1, headers=[(name, b"")])
+            await (await producer.send_batch(batch, topic, partition=0))
+            await producer.send_and_wait(topic, b"next", partition=0)
+            await producer.send_and_wait(topic, b"other", partition=1)
+        finally:
+            await producer.stop()
+        source = adapter(services.bootstrap_servers, topic, services.unique_name("group"))
+        await source.start(Listener())
+        try:
+            records = await take(source, 5)
+        finally:
+            await source.stop()
+        found = [(r.offset, r.value, r.unreadable is not None) for r in records if r.partition == 0]
+        assert found == [(0, b"0", False), (1, None, True), (2, None, True), (3, b"next", False)]
+        assert [r.value for r in records if r.partition == 1] == [b"other"]
 
     async def test_an_unreachable_broker(self) -> None:
         """A broker that does not answer is told, and nothing is left open."""
