@@ -100,7 +100,9 @@ class StoreSettings(Group):
     artifacts_bucket: str = "mistudio"
     results_bucket: str = "mistudio-results"
     allowed_buckets: str = Field(
-        "", description="buckets that an event may name besides artifacts_bucket, separated by commas; * is any"
+        "*",
+        description="buckets that an event may name besides artifacts_bucket, separated by commas; "
+        "* leaves it to the store's policy, empty is none",
     )
     allowed_prefixes: str = Field(
         "", description="beginnings of the object keys that are read, separated by commas; empty: any key"

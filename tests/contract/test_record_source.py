@@ -274,7 +274,7 @@ class TestKafka(RecordSourceContract):
         assert (record.key, record.value, record.headers) == (b"k", None, [("a", b"1"), ("a", b"2")])
 
     async def test_a_record_that_cannot_be_decoded(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A header name that is no UTF-8: from there to the end of its batch only places are told; nothing is held up."""
+        """A header name that is no UTF-8: to the end of its batch only places are told, and nothing is held up."""
         topic = await services.create_topic(partitions=PARTITIONS)
         monkeypatch.setattr(message_accumulator, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
         producer = AIOKafkaProducer(bootstrap_servers=services.bootstrap_servers)
