@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import certifi
 import pytest
 
 from mistudio_worker import connections
+from mistudio_worker.adapters.tls_files import RereadContext, TlsFiles
 from mistudio_worker.errors import ServiceAway, WrongUsage
 from mistudio_worker.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mistudio_worker.adapters.kafka_connection import KafkaConnection
 
 SECRET = "s3cr3t-that-nobody-may-see"  # noqa: S105 - made up
@@ -125,6 +127,20 @@ async def test_a_token_is_read_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     file.unlink()
     with pytest.raises(ConnectionError):
         await provider.token()
+
+
+def test_certificates_are_read_anew(tmp_path: Path) -> None:
+    """Each TLS object, which asyncio asks for at each connection, is made of what the files hold then."""
+    file = tmp_path / "ca.pem"
+    file.write_bytes(Path(certifi.where()).read_bytes())
+    context = RereadContext.of(TlsFiles(ca=file))
+    assert context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="kafka").context.get_ca_certs()
+    file.write_text("no certificate")
+    with pytest.raises(ssl.SSLError):
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="kafka")
+    file.unlink()
+    with pytest.raises(FileNotFoundError):
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="kafka")
 
 
 def test_keys_of_the_store_are_read_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
