@@ -46,7 +46,7 @@ def load_checkpoint(path: Path, limits: Limits) -> dict[str, Any]:
             raise refusals.invalid(f"holds a {type(content).__name__}, expected a dict")
     except RefusedInput as error:
         raise RefusedInput(error.code, f"{path.name}: {error.message}", error.hint) from None
-    return content
+    return {key: content[key] for key in content}  # an OrderedDict may carry attributes in the place of its methods
 
 
 def _check_container(path: Path, limits: Limits) -> None:

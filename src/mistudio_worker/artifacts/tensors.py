@@ -20,10 +20,9 @@ def plain_tensor(value: object, name: str, dimensions: int) -> torch.Tensor:
     Raises:
         RefusedInput: `ARTIFACT_INVALID`, not such a tensor; `ARTIFACT_TRUNCATED`, its storage is too short.
     """
-    if type(value) is torch.nn.Parameter:
-        value = value.detach()
-    if type(value) is not torch.Tensor:
+    if not isinstance(value, torch.Tensor) or type(value) not in (torch.Tensor, torch.nn.Parameter):
         raise refusals.invalid(f"{name} is a {type(value).__name__}, expected a tensor")
+    value = value.detach()  # one that asks for gradients is no array
     if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
         raise refusals.invalid(f"{name} is a tensor of layout {value.layout} on {value.device}, expected a dense one")
     if value.dtype not in FLOATS:

@@ -98,10 +98,11 @@ def _find_directory(file: BinaryIO, size: int) -> tuple[int, int]:
     _, _, _, _, count, length, start, _ = _END.unpack(record)
     locator = _read_at(file, max(end_start - _LOCATOR64.size, 0), _LOCATOR64.size)
     if locator.startswith(b"PK\x06\x07"):
-        end_start = _LOCATOR64.unpack(locator)[2]
-        record64 = _read_at(file, min(end_start, size), _END64.size)
-        if len(record64) < _END64.size or not record64.startswith(b"PK\x06\x06"):
-            raise refusals.corrupt(f"the zip directory's end record is not at byte {end_start:,} as claimed")
+        end_start -= _LOCATOR64.size + _END64.size  # where zipfile looks; torch goes where the locator says
+        record64 = _read_at(file, max(end_start, 0), _END64.size)
+        claimed = _LOCATOR64.unpack(locator)[2]
+        if claimed != end_start or not record64.startswith(b"PK\x06\x06"):
+            raise refusals.corrupt(f"the zip directory's end record is not at byte {end_start:,}, claimed {claimed:,}")
         _, _, _, _, _, _, _, count, length, start = _END64.unpack(record64)
     if start + length != end_start or length > _MAX_DIRECTORY_BYTES:
         raise refusals.corrupt(

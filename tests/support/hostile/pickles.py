@@ -121,6 +121,13 @@ def _memo_far(_: Path) -> bytes:
     return op.text("far") + b"r\xff\xff\xff\xff"
 
 
+def _veiled_root(_: Path) -> bytes:
+    """A whole run in an OrderedDict whose methods are hidden behind attributes of their names."""
+    parts = op.activations()[len(op.PROTOCOL) + 1 : -1]  # MARK, the entries, SETITEMS
+    veil = op.dict_of({name: op.text("x") for name in ("get", "keys", "items", "values", "__iter__", "__class__")})
+    return op.program(op.call("collections.OrderedDict") + parts + veil + b"b")
+
+
 def of_opcodes(value: bytes) -> Callable[[Path], bytes]:
     """The same opcodes, wherever the canary is."""
     return lambda _: value
@@ -222,5 +229,6 @@ KINDS = {
     "underflow": HostileRun(
         "a pickle that takes what it has not", ("ARTIFACT_CORRUPT",), of_pickle(lambda _: b"\x80\x02R.")
     ),
+    "veiled_root": HostileRun("a dict with attributes in the place of its methods", ANALYSED, of_pickle(_veiled_root)),
     "list_root": HostileRun("a list instead of a dict", ("ARTIFACT_INVALID",), of_pickle(lambda _: op.program(b"]"))),
 }

@@ -100,6 +100,7 @@ KINDS = {
     "complex": HostileRun("complex numbers", FORBIDDEN, _replaced(lambda t: t.to(torch.complex64))),
     "boolean": HostileRun("truth values", INVALID, _replaced(lambda t: t > 0)),
     "integers": HostileRun("integers", INVALID, _replaced(lambda t: t.long())),
+    "gradients": HostileRun("a tensor that asks for gradients", ("completed",), _replaced(torch.Tensor.requires_grad_)),
     "cube": HostileRun("three dimensions", INVALID, _replaced(lambda t: t[None])),
     "no_tensor": HostileRun("a list for a tensor", INVALID, _replaced(lambda t: t.tolist())),
     "negative_stride": HostileRun("a negative stride", INVALID, _features(op.tensor("0", 12, (4, 3), (-3, 1), 9))),

@@ -20,6 +20,8 @@ LOCAL = 30
 """Bytes of a local header before the name."""
 CENTRAL_CRC, CENTRAL_PACKED, CENTRAL_SIZE, CENTRAL_OFFSET = 16, 20, 24, 42
 LOCAL_CRC, LOCAL_SIZE = 14, 22
+END64 = 56
+"""Bytes of a zip64 end record."""
 
 
 def entries() -> Archive:
@@ -139,6 +141,51 @@ def _zip64(offset: int, count: int) -> Callable[[RunPaths], None]:
     return build
 
 
+def _zip64_two(where: RunPaths) -> None:
+    """A directory where zipfile looks for it, and another one where torch does, of a pickle that nobody checked."""
+    pack(where.activations, entries())
+    seen, first = _members(where.activations)
+    unseen = op.activations(more={"model_info": b"\x8f"})  # a set: torch makes it, the scan refuses it
+    pack(where.activations, {**entries(), "feature_activations/data.pkl": unseen})
+    hidden, second = _members(where.activations)
+    second = _moved(second, len(seen))
+    where.activations.write_bytes(
+        seen
+        + hidden
+        + second
+        + _end64(second, len(seen + hidden))
+        + first
+        + _end64(first, len(seen + hidden + second) + END64)
+        + struct.pack("<4sLQL", b"PK\x06\x07", 0, len(seen + hidden + second), 1)
+        + struct.pack("<4sHHHHLLH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    )
+
+
+def _members(path: Path) -> tuple[bytes, bytes]:
+    """An archive's entries, and the records of its directory."""
+    data = path.read_bytes()
+    _, start = struct.unpack_from("<LL", data, len(data) - 10)
+    return data[:start], data[start:-22]
+
+
+def _moved(records: bytes, by: int) -> bytes:
+    """The records of entries that lie further behind."""
+    made, at = b"", 0
+    while at < len(records):
+        lengths = struct.unpack_from("<HHH", records, at + 28)
+        record = records[at : at + 46 + sum(lengths)]
+        offset = struct.unpack_from("<L", record, CENTRAL_OFFSET)[0] + by
+        made += _set(record, CENTRAL_OFFSET, struct.pack("<L", offset))
+        at += len(record)
+    return made
+
+
+def _end64(records: bytes, start: int) -> bytes:
+    """The end record of a directory that begins at `start`."""
+    count = records.count(b"PK\x01\x02")
+    return struct.pack("<4sQHHLLQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, len(records), start)
+
+
 def _zip64_entry(where: RunPaths) -> None:
     """An entry that lies at byte 2^63, by its extra field."""
     pack(where.activations, entries())
@@ -217,6 +264,7 @@ KINDS = {
     "lying_header": HostileRun("a header that disagrees on the size", CORRUPT, _lie_locally(LOCAL_SIZE, 7)),
     "zip64_directory": HostileRun("a zip64 directory of 2^60 bytes", CORRUPT, _zip64(0, 5)),
     "zip64_count": HostileRun("a zip64 directory of 2^63 entries at 2^63", CORRUPT, _zip64(1 << 63, 1 << 63)),
+    "zip64_two": HostileRun("two zip64 directories, each seen by another reader", CORRUPT, _zip64_two),
     "zip64_entry": HostileRun("an entry at byte 2^63 by zip64", CORRUPT, _zip64_entry),
     "data_before": HostileRun("bytes before the archive", CORRUPT, _before),
     "data_after": HostileRun("bytes after the archive", TRUNCATED, _after),

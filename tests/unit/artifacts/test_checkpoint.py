@@ -81,6 +81,16 @@ def test_changing_a_tensor_leaves_the_file_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_zip64_directory_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint whose directory ends with zip64 records, as large ones do, is read as any other."""
+    path = saved(tmp_path, {"a": torch.arange(8.0)})
+    with monkeypatch.context() as patch:
+        patch.setattr(zipfile, "ZIP64_LIMIT", 100)
+        renamed(path, lambda name: name)
+    assert b"PK\x06\x06" in path.read_bytes()
+    assert torch.equal(load_checkpoint(path, LIMITS)["a"], torch.arange(8.0))
+
+
 @pytest.mark.parametrize("inner", ["../data.pkl", "/data.pkl", "a\\data.pkl", "c:data.pkl", "./data.pkl", "data.pkl/"])
 def test_names_that_lead_elsewhere_are_refused(inner: str, tmp_path: Path) -> None:
     """An entry's name stays inside the archive's folder."""
