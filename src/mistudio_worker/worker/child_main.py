@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import os
 import resource
 import signal
@@ -54,6 +55,8 @@ def serve(connection: Connection, parent_pid: int) -> None:
 
     torch.set_num_threads(1)  # threads work on whole tiles, so that bytes do not depend on their number
     warm_up()
+    gc.collect()
+    gc.freeze()  # the libraries' objects stay for good: collections during a job would walk all of them again and again
     connection.send(Ready())
     while True:
         try:
