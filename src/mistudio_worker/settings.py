@@ -212,7 +212,7 @@ class AnalysisSettings(Group):
     max_texts: int = Field(500_000, gt=0, description="texts of a run")
     max_features: int = Field(1 << 17, gt=0, description="features of a run")
     max_activation_dim: int = Field(1 << 17, gt=0, description="columns of the original activations")
-    max_text_bytes: Bytes = Field(GIB, description="UTF-8 bytes of all texts together")
+    max_text_bytes: Bytes = Field(GIB, description="all texts together, in UTF-8 and in memory")
     max_one_text_bytes: Bytes = Field(16 * MIB, description="UTF-8 bytes of one text")
     max_metadata_bytes: Bytes = Field(16 * MIB, description="size of metadata.json")
     max_checkpoint_bytes: Bytes = Field(

@@ -19,7 +19,7 @@ class Limits:
         max_pickle_opcodes: steps of the pickle's program; a text takes two.
         max_texts: texts of a run.
         max_one_text_bytes: UTF-8 bytes of one text.
-        max_text_bytes: UTF-8 bytes of all texts together.
+        max_text_bytes: all texts together, in UTF-8 and in memory.
         max_features: columns of the feature activations.
         max_activation_dim: columns of the original activations.
         max_sae_bytes: float32 copies of the autoencoder's weights.

@@ -7,6 +7,7 @@ buffers of any size. And it maps a storage of the size that the pickle claims, w
 from __future__ import annotations
 
 import struct
+import sys
 from typing import TYPE_CHECKING
 
 from mistudio_worker.artifacts import refusals
@@ -57,6 +58,7 @@ class _Walk:
         self._limits = limits
         self._stack = PickleStack(entries, limits)
         self._memo: dict[int, object] = {}
+        self._string_bytes = 0
 
     def run(self) -> None:
         data, position, most = self._data, 0, self._limits.max_pickle_opcodes
@@ -108,9 +110,18 @@ class _Walk:
                 f" {self._limits.max_one_text_bytes:,} in one text",
                 "max_one_text_bytes",
             )
-        short = length <= _SHORT_STRING_BYTES
-        self._stack.values.append(str(self._data[start:stop], "utf-8", "surrogatepass") if short else None)
+        value = str(self._data[start:stop], "utf-8", "surrogatepass")
+        self._count(value)
+        self._stack.values.append(value if length <= _SHORT_STRING_BYTES else None)
         return stop
+
+    def _count(self, value: str) -> None:
+        """Bound what the strings take in memory: one rare character makes four bytes of each letter beside it."""
+        self._string_bytes += sys.getsizeof(value)
+        if self._string_bytes > self._limits.max_text_bytes:
+            raise refusals.too_large(
+                f"the strings of the pickle take over {self._limits.max_text_bytes:,} bytes of memory", "max_text_bytes"
+            )
 
     def _put(self, position: int, form: str) -> int:
         (key,), position = self._unpack(position, form)

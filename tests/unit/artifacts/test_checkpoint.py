@@ -91,6 +91,16 @@ def test_a_zip64_directory_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert torch.equal(load_checkpoint(path, LIMITS)["a"], torch.arange(8.0))
 
 
+def test_strings_count_by_the_memory_they_take(tmp_path: Path) -> None:
+    """One character beyond U+FFFF makes four bytes of each letter of its string: the budget is for these."""
+    plain, wide = saved(tmp_path, ["x" * 1000]).rename(tmp_path / "plain.pt"), saved(tmp_path, ["x" * 1000 + "😀"])
+    limits = Limits(max_text_bytes=3000)
+    for path, code in ((plain, "ARTIFACT_INVALID"), (wide, "ARTIFACT_TOO_LARGE")):
+        with pytest.raises(RefusedInput) as caught:
+            load_checkpoint(path, limits)
+        assert caught.value.code == code
+
+
 @pytest.mark.parametrize("inner", ["../data.pkl", "/data.pkl", "a\\data.pkl", "c:data.pkl", "./data.pkl", "data.pkl/"])
 def test_names_that_lead_elsewhere_are_refused(inner: str, tmp_path: Path) -> None:
     """An entry's name stays inside the archive's folder."""
