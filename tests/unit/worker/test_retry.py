@@ -6,6 +6,7 @@ import asyncio
 from typing import cast
 
 import pytest
+import structlog
 from support.fakes import FakeStore, away
 from support.house import record_of
 
@@ -240,3 +241,45 @@ class TestPatience:
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert patience.away == {}
+
+    async def test_who_still_waits_keeps_the_service_away(self) -> None:
+        """One of several calls that ends says nothing of the others; the last one that is answered does."""
+        patience, gates = Patience(0.001), [asyncio.Event(), asyncio.Event(), asyncio.Event()]
+
+        async def call(gate: asyncio.Event) -> None:
+            await asyncio.sleep(0)
+            if not gate.is_set():
+                tried[gate] = tried.get(gate, 0) + 1
+                raise away()
+
+        tried: dict[asyncio.Event, int] = {}
+        with structlog.testing.capture_logs() as lines:
+            calls = [asyncio.create_task(patience.outlast(call, gate)) for gate in gates]
+            while [tried.get(gate, 0) > 1 for gate in gates] != [True] * 3:  # noqa: ASYNC110 - counted, no event
+                await asyncio.sleep(0)
+            gates[0].set()
+            await calls[0]
+            calls[1].cancel()
+            await asyncio.gather(calls[1], return_exceptions=True)
+            assert set(patience.away) == {away().code}
+            assert [line["event"] for line in lines] == ["service away"]
+            gates[2].set()
+            await calls[2]
+        assert patience.away == {}
+        assert [line["event"] for line in lines] == ["service away", "service answers again"]
+
+    async def test_a_cancelled_wait_is_no_answer(self) -> None:
+        """Who gives up waiting does not say that the service is back."""
+        patience = Patience(60)
+
+        async def call() -> None:
+            await asyncio.sleep(0)
+            raise away()
+
+        with structlog.testing.capture_logs() as lines:
+            waiting = asyncio.create_task(patience.outlast(call))
+            while not patience.away:  # noqa: ASYNC110 - what is waited for has no event
+                await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        assert [line["event"] for line in lines] == ["service away"]
