@@ -317,7 +317,7 @@ class TestKafka(RecordSourceContract):
         producer = AIOKafkaProducer(bootstrap_servers=services.bootstrap_servers)
         await producer.start()
         try:
-            source._open._fetcher._fetch_task.cancel()  # as an error inside the client would end it
+            await end_fetching(source)
             await producer.send_and_wait(topic, b"0")
             assert await source.poll(0.5) is None
             assert await source.has_unread()
@@ -392,6 +392,16 @@ def adapter(bootstrap_servers: str, topic: str, group: str, *, start_timeout_s: 
         stop_timeout_s=2.0,
         commit_timeout_s=5.0,
     )
+
+
+async def end_fetching(source: KafkaSource) -> None:
+    """End the client's fetching as an error inside it would: also a fetch under way must not deliver any more."""
+    fetcher = source._open._fetcher
+    fetching = {fetcher._fetch_task, *fetcher._pending_tasks}
+    for task in fetching:
+        task.cancel()
+    await asyncio.gather(*fetching, return_exceptions=True)
+    fetcher._pending_tasks.clear()
 
 
 async def take(source: RecordSource, count: int) -> list[Record]:
