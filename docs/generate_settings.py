@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, SecretStr
 
-from mistudio_worker.settings import GIB, MIB, Settings
+from mistudio_worker.settings import Settings
+from mistudio_worker.settings_base import GIB, MIB
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -23,7 +24,7 @@ PAGE = Path(__file__).parent / "reference" / "settings.md"
 _HEAD = """\
 # Settings
 
-<!-- Made by docs/generate_settings.py from src/mistudio_worker/settings.py: do not edit. -->
+<!-- Made by docs/generate_settings.py from the models in src/mistudio_worker/settings*.py: do not edit. -->
 
 All settings are environment variables, read once at the start: `MISTUDIO_<GROUP>__<NAME>`. There is no settings file.
 A value that does not fit, or an unknown name in a known group, ends the command with `INVALID_SETTING` and exit code 2;

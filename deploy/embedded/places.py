@@ -24,7 +24,8 @@ from mistudio_worker.settings import read_settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mistudio_worker.settings import KafkaSettings, Settings, StoreSettings
+    from mistudio_worker.settings import Settings
+    from mistudio_worker.settings_services import KafkaSettings, StoreSettings
 
 PARTITIONS = 3
 

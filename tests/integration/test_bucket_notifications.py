@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from support.services import Services
 
-    from mistudio_worker.settings import StoreSettings
+    from mistudio_worker.settings_services import StoreSettings
 
 TARGET = "arn:minio:sqs::TRAINING:kafka"
 KEY = "activations/train_20260102_030405_0001/metadata.json"

@@ -11,7 +11,7 @@ from support.command_line import CommandLine
 from support.runs import write_run
 from support.workers import binary_event
 
-from mistudio_worker.settings import KafkaSettings
+from mistudio_worker.settings_services import KafkaSettings
 from mistudio_worker.worker.announcements import POINTER_CONTENT_TYPE
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from embedded.stack import BOOTSTRAP_SERVERS, STORE_PREFIX
 from minio import Minio
 
-from mistudio_worker.settings import StoreSettings
+from mistudio_worker.settings_services import StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
