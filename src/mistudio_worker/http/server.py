@@ -69,15 +69,15 @@ class _Connections:
 
     def __init__(self, pages: Mapping[str, Callable[[], Answer]]) -> None:
         self._pages = pages
-        self._open: dict[asyncio.Task[None], None] = {}
+        self._open: dict[asyncio.Task[None], asyncio.WriteTransport] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request and close."""
         task = asyncio.current_task()
         if len(self._open) >= MAX_CONNECTIONS:
-            next(iter(self._open)).cancel()
+            self._open.pop(next(iter(self._open))).abort()  # no cancelling: asyncio would log that as an error
         if task is not None:
-            self._open[task] = None
+            self._open[task] = writer.transport
         try:
             async with asyncio.timeout(REQUEST_LIMIT_S):
                 writer.write(await self._reply(reader))
@@ -93,8 +93,8 @@ class _Connections:
 
     async def end(self) -> None:
         """Close all of them."""
-        for task in self._open:
-            task.cancel()
+        for transport in self._open.values():
+            transport.abort()
         await asyncio.gather(*self._open, return_exceptions=True)
 
     async def _reply(self, reader: asyncio.StreamReader) -> bytes:

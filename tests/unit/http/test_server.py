@@ -104,8 +104,10 @@ async def test_a_slow_client_is_cut_off(port: int, monkeypatch: pytest.MonkeyPat
         assert await reader.read() == b""
 
 
-async def test_greedy_clients_make_room_for_an_honest_one(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All places taken by clients that say nothing: the next request is answered at once, and the oldest is closed."""
+async def test_greedy_clients_make_room_for_an_honest_one(
+    port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All places taken by silent clients: the next request is answered at once, nothing is logged."""
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
     monkeypatch.setattr(server, "REQUEST_LIMIT_S", 1000)
     greedy = [await asyncio.open_connection(HOST, port) for _ in range(10)]
@@ -116,6 +118,7 @@ async def test_greedy_clients_make_room_for_an_honest_one(port: int, monkeypatch
     finally:
         for _, writer in greedy:
             writer.transport.abort()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_open_connections_end_with_the_server() -> None:
