@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import structlog
+    from structlog.typing import EventDict
 
     from mistudio_worker.settings import LogSettings
 
@@ -21,14 +22,17 @@ def configure_logging(settings: LogSettings) -> None:
 
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -37,13 +41,23 @@ def configure_logging(settings: LogSettings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer], foreign_pre_chain=shared
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            foreign_pre_chain=[_merge_job, *shared],
         )
     )
     handler.addFilter(Unrepeated())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("mistudio_worker").setLevel(settings.level.upper())
     logging.getLogger("aiokafka").setLevel(logging.NOTSET)  # in case `quiet_libraries` went before
+
+
+def _merge_job(logger: Any, name: str, event: EventDict) -> EventDict:
+    """Say whose job a library's line is about; the Kafka client's tasks outlive the job that happened to start them."""
+    import structlog  # noqa: PLC0415 - as above
+
+    if event["_record"].name.startswith("aiokafka"):
+        return event
+    return structlog.contextvars.merge_contextvars(logger, name, event)
 
 
 def quiet_libraries() -> None:
