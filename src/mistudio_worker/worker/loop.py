@@ -277,8 +277,7 @@ class WorkerLoop:
             self._source.seek(partition, next_offset)
 
     async def _finish_within_grace(self) -> None:
-        if self._jobs:
-            log.info("draining", audit="draining", jobs=len(self._jobs), grace_s=self._grace_s)
+        log.info("draining", audit="draining", jobs=len(self._jobs), grace_s=self._grace_s)
         deadline_s = asyncio.get_running_loop().time() + self._grace_s
         while self._jobs and asyncio.get_running_loop().time() < deadline_s:
             self._drop([job for job in self._jobs.values() if job.state.is_waiting])

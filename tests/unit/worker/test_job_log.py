@@ -87,6 +87,7 @@ async def test_the_way_of_a_record(house: House, lines: list[Any]) -> None:
         "visible",
         "announced",
         "committed",
+        "draining",
         "drained",
     ]
 
@@ -95,7 +96,7 @@ async def test_every_line_of_a_job_says_whose_it_is(house: House, lines: list[An
     """Also those of the loop and of waits: who waits for which service."""
     house.store.go_away(1, "head")
     await run_in_loop(house, record_of().value or b"")
-    of_loop = {"partitions_assigned", "drained"}
+    of_loop = {"partitions_assigned", "draining", "drained"}
     of_job = [line for line in lines if line.get("audit") not in of_loop]
     place = {"topic": "training-complete", "partition": 0, "offset": 0}
     assert {line["event"] for line in of_job} >= {"service away", "job", "offset committed"}
