@@ -23,6 +23,7 @@ JOB_BUCKETS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600)
 STEP_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 LAG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 MOST_CODES = 100
+OUTCOMES = ("completed", "partial", "dead-lettered", "given back")
 _CODE = re.compile(r"[A-Z][A-Z_]{0,47}")
 
 
@@ -109,6 +110,8 @@ class JobMetrics:
             return Histogram(f"mistudio_{name}", meaning, (label,), buckets=buckets, registry=registry)
 
         self.outcomes = counter("jobs", "Jobs by outcome.", "outcome")
+        for outcome in OUTCOMES:  # Prometheus sees an increase only of what it saw before
+            self.outcomes.labels(outcome=outcome)
         self.duration_s = histogram("job_duration_seconds", "From taking a record on.", "outcome", JOB_BUCKETS_S)
         self.step_s = histogram("step_duration_seconds", "Steps of jobs.", "step", STEP_BUCKETS_S)
         self.child_step_s = histogram("child_step_duration_seconds", "Steps in the child.", "step", STEP_BUCKETS_S)

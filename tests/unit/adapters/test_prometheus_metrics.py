@@ -11,7 +11,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from support.house import House, record_of
 
-from mistudio_worker.adapters.prometheus_metrics import MOST_CODES, PrometheusMetrics
+from mistudio_worker.adapters.prometheus_metrics import MOST_CODES, OUTCOMES, PrometheusMetrics
 from mistudio_worker.errors import ChildFailed
 from mistudio_worker.worker.child_status import ChildStatus
 from mistudio_worker.worker.health import HealthLimits, Snapshot
@@ -81,6 +81,16 @@ async def test_a_job_is_counted(house: House, metrics: PrometheusMetrics) -> Non
     assert found["mistudio_features_total"] == house.manifests()[0].counts.features
     assert found["mistudio_fetched_bytes_total"] == sum(i.size for i in house.manifests()[0].inputs)
     assert found["mistudio_uploaded_bytes_total"] == sum(e.size for e in house.manifests()[0].exports)
+
+
+def test_every_outcome_begins_at_zero(metrics: PrometheusMetrics) -> None:
+    """An alert on the increase would not see the first one otherwise; the page lists the same outcomes."""
+    found = samples(metrics)
+    assert {outcome: found[f"mistudio_jobs_total outcome={outcome}"] for outcome in OUTCOMES} == dict.fromkeys(
+        OUTCOMES, 0
+    )
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
+    assert "jobs by outcome: " + ", ".join(f"`{outcome}`" for outcome in OUTCOMES) in page
 
 
 async def test_failures_are_counted_by_code(house: House, metrics: PrometheusMetrics) -> None:
