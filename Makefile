@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 .PHONY: install
 install: $(INSTALLED) ## Make the virtual environment .venv from requirements.lock
@@ -55,11 +55,12 @@ demo: preflight $(INSTALLED) ## Run a whole job on an embedded stack and show it
 	@$(BIN)/python deploy/demo/demo.py
 
 .PHONY: bench
-bench: $(INSTALLED) ## Measure time and memory of the analysis
+bench: $(INSTALLED) ## Measure time and memory of the analysis, then a worker at work
 	$(BIN)/python bench/run.py
+	$(MAKE) --no-print-directory bench-worker
 
 .PHONY: bench-worker
-bench-worker: preflight $(INSTALLED) ## Measure a worker on an embedded stack: health, event loop, known jobs
+bench-worker: preflight $(INSTALLED) ## Measure the worker alone, on an embedded stack: health, event loop, known jobs
 	PYTHONPATH=tests:deploy $(BIN)/python -m bench.worker
 
 .PHONY: bench-truth

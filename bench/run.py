@@ -1,6 +1,6 @@
 """Measure the analysis and the exports beside floors taken in the same run.
 
-    make bench                             the Phi-4 size, each figure beside what it may be at most
+    make bench                             the Phi-4 size, each figure beside what it may be at most; then bench.worker
     python bench/run.py --run RUN_DIR      a run of yours
 
 Every repeat measures, one after another on the same data: the read floor (summing the activations once), one dense

@@ -1,6 +1,6 @@
 """Measure a real worker: is it held up by a job, and how soon does it answer what it knows?
 
-    make bench-worker                       the Phi-4 size
+    make bench-worker                       the Phi-4 size; `make bench` runs it, too
     ... bench/worker.py --run RUN_DIR       a run of yours
 
 One worker analyses the run while its /health is asked for all the time; then the same event is sent again and again.
