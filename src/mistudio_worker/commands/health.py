@@ -32,8 +32,13 @@ def health_command(settings: HttpSettings, page: str, *, port: int | None) -> Ex
             "MISTUDIO_HTTP__PORT is 0, so the worker chose a port by itself",
             "give --port as the worker's log names it in the line `http listening`",
         )
-    status, body = _get(_ANY_ADDRESS.get(settings.host, settings.host), port, page)
-    for line in _report(body) if page == "/health" else [body.decode("utf-8", "replace").strip()]:
+    host = _ANY_ADDRESS.get(settings.host, settings.host)
+    status, body = _get(host, port, page)
+    try:
+        lines = _report(body) if page == "/health" else [body.decode("utf-8", "replace").strip()]
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise _unreachable(host, port, page, "what answers there is none") from error
+    for line in lines:
         typer.echo(line)
     return ExitCode.DONE if status == http.HTTPStatus.OK else ExitCode.SERVICE_AWAY
 
@@ -45,13 +50,17 @@ def _get(host: str, port: int, page: str) -> tuple[int, bytes]:
         answer = connection.getresponse()
         return answer.status, answer.read()
     except (OSError, http.client.HTTPException) as error:
-        raise ServiceAway(
-            "WORKER_UNREACHABLE",
-            f"no worker answers on http://{host}:{port}{page} ({type(error).__name__})",
-            "check that it runs, and that MISTUDIO_HTTP__HOST and __PORT are the worker's own",
-        ) from error
+        raise _unreachable(host, port, page, type(error).__name__) from error
     finally:
         connection.close()
+
+
+def _unreachable(host: str, port: int, page: str, why: str) -> ServiceAway:
+    return ServiceAway(
+        "WORKER_UNREACHABLE",
+        f"no worker answers on http://{host}:{port}{page} ({why})",
+        "check that it runs, and that MISTUDIO_HTTP__HOST and __PORT are the worker's own",
+    )
 
 
 def _report(body: bytes) -> list[str]:
@@ -64,5 +73,7 @@ def _report(body: bytes) -> list[str]:
             parts.append(f"{check['age_s']:.1f} s ago" + (f" of {check['limit_s']:.0f}" if "limit_s" in check else ""))
         if "value" in check:
             parts.append(orjson.dumps(check["value"]).decode())
+        if "limit_s" in check and "age_s" not in check:
+            parts.append(f"of at most {check['limit_s']:g} s")
         lines.append(" ".join(parts))
     return lines

@@ -63,6 +63,7 @@ def test_a_well_worker(loop: BackgroundLoop, capsys: pytest.CaptureFixture[str])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("ok: mistudio-worker ")
     assert "ok   poll_loop 1.0 s ago of 100" in lines
+    assert "ok   event_loop 0.0 of at most 0.1 s" in lines
     assert not [line for line in lines[1:] if not line.startswith("ok  ")]
 
 
@@ -83,6 +84,14 @@ def test_nobody_there(loop: BackgroundLoop) -> None:
     loop.call(_set(ended))
     with pytest.raises(ServiceAway, match="WORKER_UNREACHABLE"):
         health_command(SETTINGS, "/live", port=port)
+
+
+@pytest.mark.parametrize("text", ["<html>", "[]", "{}", '{"status": "ok", "version": 1, "uptime_s": null}'])
+def test_another_program_there(loop: BackgroundLoop, text: str) -> None:
+    """What is no worker's page is no defect of the command."""
+    port, _ = served(loop, {"/health": lambda: plain(HTTPStatus.OK, text)})
+    with pytest.raises(ServiceAway, match=r"WORKER_UNREACHABLE.*what answers there is none"):
+        health_command(SETTINGS, "/health", port=port)
 
 
 def test_a_port_that_the_worker_chose_must_be_given() -> None:
