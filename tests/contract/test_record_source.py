@@ -273,8 +273,8 @@ class TestKafka(RecordSourceContract):
             await source.stop()
         assert (record.key, record.value, record.headers) == (b"k", None, [("a", b"1"), ("a", b"2")])
 
-    async def test_a_record_that_cannot_be_decoded(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A header name that is no UTF-8: to the end of its batch only places are told, and nothing is held up."""
+    async def test_header_names_that_are_no_text(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Such a record comes whole but for the name, and holds up neither its batch nor its partition."""
         topic = await services.create_topic(partitions=PARTITIONS)
         monkeypatch.setattr(message_accumulator, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
         producer = AIOKafkaProducer(bootstrap_servers=services.bootstrap_servers)
@@ -294,9 +294,28 @@ class TestKafka(RecordSourceContract):
             records = await take(source, 5)
         finally:
             await source.stop()
-        found = [(r.offset, r.value, r.unreadable is not None) for r in records if r.partition == 0]
-        assert found == [(0, b"0", False), (1, None, True), (2, None, True), (3, b"next", False)]
+        found = [(r.offset, r.value, [name for name, _ in r.headers]) for r in records if r.partition == 0]
+        names = (["fine"], ["\ufffd\ufffd"], ["fine"], [])
+        assert found == list(zip(range(4), (b"0", b"1", b"2", b"next"), names, strict=True))
         assert [r.value for r in records if r.partition == 1] == [b"other"]
+
+    @pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+    async def test_compressed_records(self, services: Services, compression: str) -> None:
+        """The producer, or the topic's own setting, chooses how records are compressed; all four ways are read."""
+        topic = await services.create_topic(partitions=1)
+        producer = AIOKafkaProducer(bootstrap_servers=services.bootstrap_servers, compression_type=compression)
+        await producer.start()
+        try:
+            await producer.send_and_wait(topic, b"a" * 9000)
+        finally:
+            await producer.stop()
+        source = adapter(services.bootstrap_servers, topic, services.unique_name("group"))
+        await source.start(Listener())
+        try:
+            [record] = await take(source, 1)
+        finally:
+            await source.stop()
+        assert record.value == b"a" * 9000
 
     async def test_an_unreachable_broker(self) -> None:
         """A broker that does not answer is told, and nothing is left open."""

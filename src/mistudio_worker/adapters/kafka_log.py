@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from mistudio_worker.adapters.kafka_admin import KafkaAdmin
 from mistudio_worker.adapters.kafka_errors import FAILURES, away_with_cause
+from mistudio_worker.adapters.kafka_records import read_any_header_name
 from mistudio_worker.worker.ports import Record
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class KafkaLog:
         Raises:
             ServiceAway: the broker does not answer, or does not have the topic.
         """
+        read_any_header_name()
         consumer = AIOKafkaConsumer(
             self._topic,
             **self._connection.options(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -13,19 +12,17 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from mistudio_worker.adapters.kafka_admin import KafkaAdmin
 from mistudio_worker.adapters.kafka_errors import FAILURES, NOT_ALLOWED, away, away_with_cause
+from mistudio_worker.adapters.kafka_records import read_any_header_name
 from mistudio_worker.errors import ServiceAway
 from mistudio_worker.worker.ports import CommitOutcome, Partition, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from aiokafka import ConsumerRecord
+    from collections.abc import Iterable
 
     from mistudio_worker.adapters.kafka_connection import KafkaConnection
     from mistudio_worker.worker.ports import AssignmentListener
 
 FETCH_WAIT_MS = 100
-ONE_BY_ONE_MS = 500
 
 
 class KafkaSource:
@@ -92,6 +89,7 @@ class KafkaSource:
             await admin.require([self._topic])
 
     async def _join(self, listener: AssignmentListener) -> None:
+        read_any_header_name()
         consumer = AIOKafkaConsumer(**self._connection.options(), **self._options)
         self._rebalances = _Listener(listener)
         consumer.subscribe([self._topic], listener=self._rebalances)
@@ -105,30 +103,10 @@ class KafkaSource:
             batches = await self._open.getmany(timeout_ms=int(timeout_s * 1000), max_records=1)
         except KafkaError as error:
             raise self._away(error) from error
-        except UnicodeDecodeError:
-            return await self._poll_one_by_one()
-        return _first(batches)
-
-    async def _poll_one_by_one(self) -> Record | None:
-        """Find the partition whose next record aiokafka cannot decode, and step over that record.
-
-        aiokafka takes names of headers for UTF-8, says nothing about the place of one that is not, and would come to
-        it again for ever. A batch is read from its beginning: what stands behind such a record is out of reach, too.
-        """
-        consumer = self._open
-        for tp in sorted(consumer.assignment() - consumer.paused()):
-            try:
-                batches = await consumer.getmany(tp, timeout_ms=ONE_BY_ONE_MS, max_records=1)
-                if (record := _first(batches)) is not None:
-                    return record
-            except UnicodeDecodeError as error:
-                async with asyncio.timeout(self._commit_timeout_s):
-                    offset = await consumer.position(tp)
-                consumer.seek(tp, offset + 1)
-                why = f"the name of a header is no UTF-8 ({error.reason})"
-                return Record(tp.topic, tp.partition, offset, -1, None, None, [], unreadable=why)
-            except (KafkaError, TimeoutError) as error:
-                raise self._away(error) from error
+        for batch in batches.values():
+            for r in batch:
+                headers = [(name, content or b"") for name, content in r.headers]
+                return Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, headers)
         return None
 
     def assigned(self) -> frozenset[Partition]:
@@ -244,14 +222,6 @@ class KafkaSource:
 async def _leave(consumer: AIOKafkaConsumer) -> None:
     with contextlib.suppress(KafkaError):
         await consumer.stop()
-
-
-def _first(batches: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> Record | None:
-    """Return the one record that was asked for."""
-    for r in itertools.chain.from_iterable(batches.values()):
-        headers = [(name, content or b"") for name, content in r.headers]
-        return Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, headers)
-    return None
 
 
 class _Listener(ConsumerRebalanceListener):

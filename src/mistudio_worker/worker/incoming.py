@@ -72,12 +72,6 @@ def read_request(record: Record, *, artifacts_bucket: str, allowed: AllowedPlace
     Raises:
         RefusedInput: malformed, of an unknown type, or with a field that is not allowed.
     """
-    if record.unreadable is not None:
-        raise RefusedInput(
-            "EVENT_UNREADABLE",
-            f"the record at offset {record.offset} of partition {record.partition} is no event: {record.unreadable}",
-            f"its bytes are in topic {record.topic} as long as the broker keeps them; find out who writes such records",
-        )
     event = cloud_event.decode(record.headers, record.value)
     data = _training_completed(event)
     job = check_training_job_id(data.job_id)

@@ -103,8 +103,7 @@ class ObjectStore(ObjectReader, ObjectWriter, Protocol):
 class Record:
     """One Kafka record, as raw as it came.
 
-    `timestamp_ms` is the broker's, -1 where there is none. Headers may repeat. `unreadable` says why nothing but its
-    place is known, None for every other record.
+    `timestamp_ms` is the broker's, -1 where there is none. Headers may repeat.
     """
 
     topic: str
@@ -114,7 +113,6 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
-    unreadable: str | None = None
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -177,10 +175,7 @@ class RecordSource(Protocol):
         ...
 
     async def poll(self, timeout_s: float) -> Record | None:
-        """Return the next record of a partition that is not paused; None where none came in time.
-
-        One that cannot be decoded comes as `Record.unreadable`: it must not stop those behind it.
-        """
+        """Return the next record of a partition that is not paused; None where none came in time."""
         ...
 
     def assigned(self) -> frozenset[Partition]:

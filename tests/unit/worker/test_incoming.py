@@ -13,7 +13,6 @@ from support.house import JOB, record_of
 
 from mistudio_worker.errors import RefusedInput
 from mistudio_worker.worker.incoming import AllowedPlaces, TrainingRequest, read_request, readable_job_id
-from mistudio_worker.worker.ports import Record
 
 TYPE = "io.mistudio.training.completed.v1"
 TRACE = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
@@ -366,13 +365,3 @@ def test_a_notification_of_another_bucket() -> None:
     with pytest.raises(RefusedInput) as refused:
         read_request(record, artifacts_bucket="ours", allowed=OURS_AND_ANOTHER)
     assert refused.value.code == "BUCKET_NOT_ALLOWED"
-
-
-def test_a_record_of_which_only_the_place_is_known() -> None:
-    """It is refused with its place: its bytes are in the topic alone."""
-    record = Record("training-complete", 3, 77, -1, None, None, [], unreadable="the name of a header is no UTF-8")
-    with pytest.raises(RefusedInput) as refused:
-        read_request(record, artifacts_bucket="artifacts")
-    assert refused.value.code == "EVENT_UNREADABLE"
-    assert "offset 77 of partition 3" in refused.value.message
-    assert readable_job_id(record) is None
