@@ -89,7 +89,7 @@ class AttemptLedger:
         await self._mark(number, "released")
 
     async def clear(self) -> None:
-        """Forget all attempts, once the record's outcome is published."""
+        """Forget all attempts, once the record's offset is committed."""
         found = await self.store.list_objects(self.bucket, self._prefix)
         await self.store.remove(self.bucket, [info.key for info in found])
 

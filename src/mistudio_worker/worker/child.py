@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from mistudio_worker.errors import ChildFailed, MistudioError
+from mistudio_worker.errors import ChildFailed, MistudioError, ServiceAway
 from mistudio_worker.worker.analysis_request import AnalysisOutcome, Progress
 from mistudio_worker.worker.child_main import Failed, Ready, serve
 from mistudio_worker.worker.child_status import ChildStatus
@@ -89,9 +89,13 @@ class Child:
         Raises:
             MistudioError: the artifacts are refused.
             ChildFailed: the process died, hung, or used too much memory.
+            ServiceAway: `CHILD_START_FAILED`, before it was given anything: no fault of the request.
         """
         async with self._turn:
-            connection = await self._ensure_warm()
+            try:
+                connection = await self._ensure_warm()
+            except ChildFailed as error:
+                raise ServiceAway("CHILD_START_FAILED", error.message, error.hint) from error
             self._busy_since_s = time.monotonic()
             try:
                 return await self._converse(connection, request, on_progress)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from mistudio_worker.errors import MistudioError, RefusedInput
+from mistudio_worker.errors import MistudioError, NotYetThere, RefusedInput
 
 WINDOW_S = 60.0
+_OF_THE_INPUT = (RefusedInput, NotYetThere)
+_OR_OF_THE_WORKER = {"MEMORY_BUDGET_EXCEEDED", "ARTIFACT_MISSING"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,10 @@ class DeadLetterLimits:
 def may_be_own_fault(error: MistudioError) -> bool:
     """Whether a worker with a wrong setting, too little memory or a broken device fails like this at any job.
 
-    Refused input is the input's fault, whoever reads it; but for memory, which is the worker's.
+    Input that is refused or not ready is the input's fault, whoever reads it; but for memory, which is the worker's,
+    and for what is not there at all, where the worker may look into the wrong bucket.
     """
-    return not isinstance(error, RefusedInput) or error.code == "MEMORY_BUDGET_EXCEEDED"
+    return not isinstance(error, _OF_THE_INPUT) or error.code in _OR_OF_THE_WORKER
 
 
 class DeadLetterRate:

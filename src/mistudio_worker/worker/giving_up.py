@@ -62,10 +62,10 @@ class GivingUp:
         """Hold where the fault may be the worker's own; return whether the job deserves one more try."""
         if not may_be_own_fault(error):
             return False
-        async with self._holding:
-            pause_s = self._rate.hold_s()
-            if pause_s:
-                with state.waits():
+        with state.waits():
+            async with self._holding:
+                pause_s = self._rate.hold_s()
+                if pause_s:
                     await self._patience.hold(_suspect(error, pause_s), pause_s)
         return pause_s > 0
 
@@ -93,11 +93,11 @@ class GivingUp:
                 await outlast(self._publisher.publish, failed)
 
     async def _take_turn(self, state: JobState) -> None:
-        async with self._holding:
-            while (wait_s := self._rate.wait_s(time.monotonic())) > 0:
-                with state.waits():
+        with state.waits():
+            async with self._holding:
+                while (wait_s := self._rate.wait_s(time.monotonic())) > 0:
                     await self._patience.hold(_flood(wait_s), wait_s)
-            self._rate.written(time.monotonic())
+                self._rate.written(time.monotonic())
 
 
 def known_error(error: Exception) -> MistudioError:

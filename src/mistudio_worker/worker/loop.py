@@ -83,7 +83,7 @@ class WorkerLoop:
         self._draining = asyncio.Event()
         self._committing: asyncio.Future[CommitOutcome] | None = None
         self._forgetting = Forgetting(runner, source)
-        self._given_back: list[asyncio.Task[None]] = []
+        self._given_back: set[asyncio.Task[None]] = set()
 
     @property
     def running(self) -> list[JobState]:
@@ -111,8 +111,7 @@ class WorkerLoop:
         for partition, job in list(self._jobs.items()):
             if partition not in partitions:
                 log.info("partition lost, job given back", audit="partition_lost", **correlation(job.state))
-                job.task.cancel()
-                del self._jobs[partition]
+                self._drop([job])
         self._source.pause(self._jobs)  # a rebalance forgets every pause
         self._forgetting.sweep(partitions)
         log.info("partitions assigned", audit="partitions_assigned", partitions=numbers, kept_jobs=len(self._jobs))
@@ -237,6 +236,8 @@ class WorkerLoop:
         committed = await self._source.committed(partition)
         if committed is not None and committed >= next_offset:
             log.info("the group went past this record", audit="passed_over", committed=committed)
+            self._stalls.clear(Sign.COMMIT_UNANSWERED)  # the broker answers; it may be our own commit that it knows
+            self._forgetting.forget(job.record)
             return committed
         if self._in_doubt or self._jobs.get(partition) is not job:
             return None
@@ -286,11 +287,12 @@ class WorkerLoop:
     def _drop(self, jobs: Sequence[RunningJob]) -> None:
         for job in jobs:
             job.task.cancel()
-            self._given_back.append(job.task)
+            self._given_back.add(job.task)
+            job.task.add_done_callback(self._given_back.discard)
             del self._jobs[job.partition]
 
     async def _give_back(self) -> None:
         self._drop(list(self._jobs.values()))
-        await asyncio.gather(*self._given_back, return_exceptions=True)
         if self._given_back:
             log.info("jobs given back", jobs=len(self._given_back))
+        await asyncio.gather(*self._given_back, return_exceptions=True)

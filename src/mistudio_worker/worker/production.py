@@ -15,7 +15,7 @@ from mistudio_worker.worker import result_store
 from mistudio_worker.worker.analysis_request import AnalysisRequest, Progress
 from mistudio_worker.worker.inputs import FILE_NAMES, fetch
 from mistudio_worker.worker.steps import Step
-from mistudio_worker.worker.workspace import workspace_of_job
+from mistudio_worker.worker.workspace import subfolder, workspace_of_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,8 +97,7 @@ class Production:
                 fetched = await self._outlast(fetch, self._store, order.inputs, order.request, directory)
             state.figures.fetched_bytes += sum(file.size for file in fetched.values())
             fetch_s = time.perf_counter() - begun_s
-            exports = directory / "exports"
-            exports.mkdir()
+            exports = subfolder(directory, "exports")
             with state.step(Step.ANALYZE):
                 outcome = await self._analyse(self._analysis_request(order, fetched, exports, budget), report)
                 state.figures.analysed(outcome)

@@ -69,11 +69,28 @@ def sweep(parent: Path | None) -> list[Path]:
     return removed
 
 
+def subfolder(workspace: Path, name: str) -> Path:
+    """Make a folder in a workspace.
+
+    Raises:
+        ServiceAway: `DISK_FULL` or `WORK_DIR_UNUSABLE`.
+    """
+    with _own_faults(workspace):
+        (workspace / name).mkdir()
+    return workspace / name
+
+
 def _make(parent: Path | None) -> Path:
-    try:
+    with _own_faults(parent):
         if parent is not None:
             parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+
+
+@contextmanager
+def _own_faults(parent: Path | None) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise disk_full() from error

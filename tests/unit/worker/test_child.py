@@ -26,7 +26,7 @@ from mistudio_worker.artifacts.files import ArtifactFiles
 from mistudio_worker.artifacts.limits import Limits
 from mistudio_worker.domain.identity import JobIdentity
 from mistudio_worker.domain.parameters import Parameters
-from mistudio_worker.errors import ChildFailed, RefusedInput
+from mistudio_worker.errors import ChildFailed, RefusedInput, ServiceAway
 from mistudio_worker.worker.analysis_request import AnalysisRequest, Progress
 from mistudio_worker.worker.child import Child, ChildPool
 
@@ -144,12 +144,16 @@ async def test_a_child_killed_while_idle(child: Child, tmp_path: Path) -> None:
     assert pid_of(child) != pid
 
 
-async def test_a_child_that_never_gets_warm() -> None:
-    """A child that hangs while it starts is a failed attempt too, and does not stay."""
+async def test_a_child_that_never_gets_warm(tmp_path: Path) -> None:
+    """A child that hangs while it starts does not stay; for a request that comes then it is away, no failed attempt."""
     child = Child(memory_limit_bytes=8 << 30, deadline_s=120, start_timeout_s=0.01)
     with pytest.raises(ChildFailed) as failed:
         await child.start()
     assert failed.value.code == "CHILD_START_FAILED"
+    assert child._process is None
+    with pytest.raises(ServiceAway) as away:
+        await child.run(request(tmp_path), lambda _: None)
+    assert away.value.code == "CHILD_START_FAILED"
     assert child._process is None
 
 

@@ -68,13 +68,15 @@ def test_the_window_slides() -> None:
     [
         (AttemptsExhausted, "ATTEMPTS_EXHAUSTED", True),
         (MistudioError, "WORKER_DEFECT", True),
-        (ChildFailed, "CHILD_START_FAILED", True),
+        (ChildFailed, "CHILD_KILLED", True),
         (NotYetThere, "ARTIFACT_MISSING", True),
+        (NotYetThere, "ARTIFACT_NOT_READY", False),
+        (NotYetThere, "ARTIFACT_CHANGED", False),
         (RefusedInput, "MEMORY_BUDGET_EXCEEDED", True),
         (RefusedInput, "ARTIFACT_CORRUPT", False),
         (RefusedInput, "EVENT_MALFORMED", False),
     ],
 )
 def test_whose_fault_it_may_be(kind: type[MistudioError], code: str, own: bool) -> None:  # noqa: FBT001 - a column
-    """Refused input is the input's fault; what fails or is not there may be the worker's."""
+    """Refused or unfinished input is the input's fault; what fails or is not there may be the worker's."""
     assert may_be_own_fault(kind(code, "found", "do")) is own

@@ -101,6 +101,26 @@ async def test_no_record_is_taken_meanwhile(house: House) -> None:
     assert (house.patience.away, state.is_waiting, len(house.letters())) == ({}, False, 2)
 
 
+async def test_who_waits_behind_a_doubt_waits_too(house: House) -> None:
+    """While one job is held, another one that fails may be given back at once, and so may one that was refused."""
+    house.config = replace(house.config, dead_letter_limits=replace(LIMITS, hold_s=600, hold_max_s=600))
+    house.analyst.script.extend(killed() for _ in range(4))
+    *first, held, behind = put_jobs(house, 4)
+    runner = house.runner
+    await run_all(runner, first)
+    holding = asyncio.create_task(runner.run(JobState(held)))
+    await until_away(house)
+    states = [JobState(behind), JobState(record_of(b"{", offset=9))]
+    jobs = [asyncio.create_task(runner.run(state)) for state in states]
+    async with asyncio.timeout(20):
+        while not all(state.is_waiting and not house.slots.locked() for state in states):  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0.001)
+    for job in (holding, *jobs):
+        job.cancel()
+    await asyncio.gather(holding, *jobs, return_exceptions=True)
+    assert len(house.letters()) == 2
+
+
 async def test_refused_input_is_believed_at_once(house: House) -> None:
     """Any number of bad runs in a row end without a pause, and are no reason for doubt."""
     house.config = replace(house.config, dead_letter_limits=replace(LIMITS, hold_s=600, hold_max_s=600))

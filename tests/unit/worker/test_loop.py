@@ -231,6 +231,27 @@ class TestRebalance:
             await until(lambda: broker.committed == {1: 3})
         assert all(partition == 1 for partition, _ in worker.source.commits)
 
+    async def test_a_lost_job_ends_before_its_worker(self, broker: FakeBroker) -> None:
+        """A worker that drains just after it lost a job waits until that job's attempt is given back."""
+        worker, other = Worker(broker), FakeSource(broker)
+        given_back = asyncio.Event()
+
+        async def job(state: JobState) -> None:
+            worker.runner.begun.append(state.record)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0.05)
+                given_back.set()
+
+        worker.runner.run = job  # type: ignore[method-assign]
+        async with worker.running():
+            await until(lambda: worker.runner.places != [])
+            broker.members.append(other)
+            broker.rebalance({worker.source: [], other: [0, 1, 2]})
+            assert not given_back.is_set()
+        assert given_back.is_set()
+
     async def test_a_partition_that_comes_back(self, broker: FakeBroker) -> None:
         """A partition lost and regained begins at the committed offset, with a job of its own."""
         worker, other = Worker(broker), FakeSource(broker)
@@ -289,7 +310,7 @@ class TestRebalance:
             await until(lambda: broker.committed[0] == 8)
         assert worker.source.commits == [(0, 7), (0, 8)]
         assert worker.runner.places == [(0, 0), (0, 6), (0, 7)]
-        assert worker.runner.forgotten == [(0, 6), (0, 7)]
+        assert worker.runner.forgotten == [(0, 0), (0, 6), (0, 7)]
 
     async def test_a_rebalance_during_the_commit(self, broker: FakeBroker) -> None:
         """A commit that hangs when its partition is lost never reaches the new owner's group."""
@@ -455,6 +476,26 @@ class TestStall:
                 worker.loop.on_revoked()
             await until(lambda: len(starts) == 2)
             await until(lambda: broker.committed == {0: 3, 1: 3, 2: 3})
+
+    async def test_a_commit_whose_answer_was_lost(self) -> None:
+        """It took effect all the same: the consumer is not stuck, and the attempts are dropped as after any commit."""
+        broker = FakeBroker()
+        broker.append(b"{}")
+        worker = Worker(broker, stall_s=0.02)
+        really = worker.source.commit
+
+        async def commit(partition: Partition, offset: int) -> CommitOutcome:
+            await really(partition, offset)
+            return CommitOutcome.UNKNOWN
+
+        worker.source.commit = commit  # type: ignore[method-assign]
+        worker.runner.gate.set()
+        starts = counted_starts(worker)
+        async with worker.running():
+            await until(lambda: worker.runner.forgotten == [(0, 0)])
+            await asyncio.sleep(3 * worker.stall_s)
+            await turns(worker.source)
+        assert len(starts) == 1
 
     async def test_a_quiet_topic_is_no_stall(self) -> None:
         """A consumer that has nothing to give out stays where it is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mistudio_worker.errors import ServiceAway
-from mistudio_worker.worker.workspace import YOUNG_S, sweep, workspace, workspace_of_job
+from mistudio_worker.worker.workspace import YOUNG_S, subfolder, sweep, workspace, workspace_of_job
 
 
 def test_it_is_private_and_gone_afterwards(tmp_path: Path) -> None:
@@ -143,3 +144,16 @@ def test_a_place_that_cannot_be_made(tmp_path: Path) -> None:
 def test_sweeping_a_place_that_is_not_there(tmp_path: Path) -> None:
     """Nothing there is nothing to do."""
     assert sweep(tmp_path / "absent") == []
+
+
+def test_a_disk_that_is_full_after_the_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder for which there is no room is the worker's trouble, not the job's."""
+
+    def full(_: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert subfolder(tmp_path, "exports").is_dir()
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(ServiceAway) as refused:
+        subfolder(tmp_path, "more")
+    assert refused.value.code == "DISK_FULL"
