@@ -83,6 +83,7 @@ def soak(seconds: float, jobs: int, seed: int) -> tuple[list[str], str]:
         breaches = [
             *verdict.breaches(),
             *meters.breaches(),
+            *ground.disturbances.breaches,
             *([] if settled else ["the group did not come to its end"]),
         ]
         counts = ", ".join(f"{count} x {what}" for what, count in sorted(ground.disturbances.counts.items()))
