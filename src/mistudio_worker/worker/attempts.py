@@ -85,8 +85,9 @@ class AttemptLedger:
                 return None
 
     async def released(self, number: int) -> None:
-        """Remember that the attempt was given back in order."""
-        await self._mark(number, "released")
+        """Remember that the attempt was given back in order, unless others finished the record and forgot it."""
+        if await self.store.head(self.bucket, self._key(number, "started")) is not None:
+            await self._mark(number, "released")
 
     async def clear(self) -> None:
         """Forget all attempts, once the record's offset is committed."""

@@ -113,9 +113,16 @@ class TestLedger:
     async def test_a_release_without_its_start_hides_no_death(self, ledger: AttemptLedger) -> None:
         """A number is used once, and what was given back before it began is no attempt."""
         await ledger.claim("a")
-        await ledger.released(2)
+        await ledger._mark(2, "released")
         assert await ledger.counts() == AttemptCounts(started=1)
         assert await ledger.claim("b") == 3
+
+    async def test_a_release_after_all_is_done_leaves_nothing(self, ledger: AttemptLedger) -> None:
+        """A worker that stood still gives its attempt back when others have finished the record: no marker stays."""
+        await ledger.claim("a")
+        await ledger.clear()
+        await ledger.released(1)
+        assert cast("FakeStore", ledger.store).keys("results", "attempts/") == []
 
     async def test_a_store_that_stops_to_honour_the_condition(self, ledger: AttemptLedger) -> None:
         """No attempt begins where two workers could both have the same one; with the condition back it does."""
@@ -156,7 +163,7 @@ class TestLedger:
         for one in (passed, running, elsewhere):
             await one.claim("token")
         await passed.failed(1, ChildFailed("CHILD_KILLED", "m", "h"))
-        await passed.released(2)
+        await passed._mark(2, "released")
         keys = await sweep_passed(store, bucket, {Partition("training-complete", 0): 7})
         assert [key.rsplit("/", 1)[-1] for key in keys] == ["000001-failed", "000001-started", "000002-released"]
         assert [(await one.counts()).started for one in (passed, running, elsewhere)] == [0, 1, 1]
