@@ -26,6 +26,7 @@ _GETS = {ord("h"): "<B", ord("j"): "<I"}
 _PUTS = {ord("q"): "<B", ord("r"): "<I"}
 _PROTOCOL = 2  # the one that torch.save writes
 _SHORT_STRING_BYTES = 64
+_MAX_INTEGER_BYTES = 64  # torch.save writes 9 at most
 _NAME_BYTES = 256
 
 
@@ -110,18 +111,15 @@ class _Walk:
                 f" {self._limits.max_one_text_bytes:,} in one text",
                 "max_one_text_bytes",
             )
-        value = str(self._data[start:stop], "utf-8", "surrogatepass")
-        self._count(value)
-        self._stack.values.append(value if length <= _SHORT_STRING_BYTES else None)
-        return stop
-
-    def _count(self, value: str) -> None:
-        """Bound what the strings take in memory: one rare character makes four bytes of each letter beside it."""
-        self._string_bytes += sys.getsizeof(value)
+        content = self._data[start:stop]
+        self._string_bytes += _bytes_in_memory(content)
         if self._string_bytes > self._limits.max_text_bytes:
             raise refusals.too_large(
                 f"the strings of the pickle take over {self._limits.max_text_bytes:,} bytes of memory", "max_text_bytes"
             )
+        short = length <= _SHORT_STRING_BYTES
+        self._stack.values.append(str(content, "utf-8", "surrogatepass") if short else None)
+        return stop
 
     def _put(self, position: int, form: str) -> int:
         (key,), position = self._unpack(position, form)
@@ -139,6 +137,8 @@ class _Walk:
 
     def _long(self, position: int) -> int:
         length = self._data[position]
+        if length > _MAX_INTEGER_BYTES:
+            raise refusals.invalid(f"the pickle holds an integer of {length} bytes, which torch.save does not write")
         start = position + 1
         self._stack.values.append(int.from_bytes(self._data[start : start + length], "little", signed=True))
         return start + length
@@ -149,3 +149,11 @@ class _Walk:
         path = f"{self._data[position:middle].decode()}.{self._data[middle + 1 : stop].decode()}"
         self._stack.values.append(check_name(path))
         return stop + 1
+
+
+def _bytes_in_memory(content: bytes) -> int:
+    """What a string takes once it is made: one rare character makes four bytes of each letter beside it."""
+    try:
+        return sys.getsizeof(content.decode())
+    except UnicodeDecodeError:  # unpaired surrogates, which are slow to decode
+        return 4 * len(content)

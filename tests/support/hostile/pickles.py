@@ -224,6 +224,9 @@ KINDS = {
     "recursive": HostileRun("containers that hold themselves", ANALYSED, of_extra(_recursive)),
     "recursive_texts": HostileRun("texts that hold themselves", ("ARTIFACT_INVALID",), of_pickle(_recursive_texts)),
     "huge_integer": HostileRun("an integer of a megabyte", FORBIDDEN, of_extra(_huge_integer)),
+    "long_integer": HostileRun(
+        "an integer of 255 bytes", ("ARTIFACT_INVALID",), of_extra(of_opcodes(b"\x8a\xff" + b"\x7f" * 255))
+    ),
     "endless_name": HostileRun("a name of a megabyte", ("ARTIFACT_CORRUPT",), of_extra(_endless_name)),
     "cut_pickle": HostileRun("a pickle that breaks off", ("ARTIFACT_TRUNCATED",), of_pickle(lambda _: b"\x80\x02}(")),
     "underflow": HostileRun(
