@@ -380,6 +380,7 @@ def test_doctor_names_what_is_wrong(ways: Ways, place: Place, name: str) -> None
     shown = done.stdout + done.stderr
     assert done.returncode == (5 if said else 0), shown
     assert ("ok   broker: answers" in shown) is (not said)
+    assert ("told to no one without DescribeConfigs" in shown) is (not said)
     assert [part for part in said if part not in done.stdout] == []
     assert not [secret for secret in (WRONG_PASSWORD, ways.secured.password, ways.secured.root[1]) if secret in shown]
 

@@ -123,7 +123,10 @@ def _topic(name: str, facts: TopicFacts | None, settings: Settings) -> Finding:
         return Finding(
             f"topic {name}", "is not there", f"create it: kafka-topics.sh --create --topic {name} --partitions 4"
         )
-    found = f"{facts.partitions} partitions, {facts.replicas} replicas, messages up to {facts.max_message_bytes} bytes"
+    most = "of a size that is told to no one without DescribeConfigs"
+    if facts.max_message_bytes is not None:
+        most = f"up to {facts.max_message_bytes} bytes"
+    found = f"{facts.partitions} partitions, {facts.replicas} replicas, messages {most}"
     limit = settings.kafka.max_message_bytes
     if facts.max_message_bytes is not None and facts.max_message_bytes < limit:
         return Finding(
