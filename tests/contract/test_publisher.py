@@ -178,6 +178,24 @@ class TestKafka(PublisherContract):
             await _publish_patiently(publisher, Message(topic, b"key", b"after"))
         assert [value for _, value, _ in await read_topic(services, topic, 3)] == [b"before", b"value", b"after"]
 
+    async def test_closing_while_the_broker_is_away(self, services: Services, proxies: Proxies) -> None:
+        """It waits no longer than it may, and leaves no client behind that runs on for good."""
+        topic = await services.create_topic()
+        before = asyncio.all_tasks()
+        publisher = adapter(proxies.broker.address, limit_s=1.0)
+        await _publish_patiently(publisher, Message(topic, None, b"1"))
+        proxies.broker.inject("cut")
+        try:
+            with pytest.raises(ServiceAway):
+                await publisher.publish(Message(topic, None, b"2"))
+            async with asyncio.timeout(5 * LIMIT_S):
+                await publisher.close()
+        finally:
+            proxies.broker.heal()
+        async with asyncio.timeout(60):
+            while asyncio.all_tasks() - before:  # noqa: ASYNC110 - what is waited for has no event
+                await asyncio.sleep(0.05)
+
     async def test_closing_twice(self, services: Services) -> None:
         """A publisher that was closed can be closed again, and connects anew when it is used."""
         topic = await services.create_topic()

@@ -47,6 +47,7 @@ class KafkaPublisher:
         self._connecting = asyncio.Lock()
         # aiokafka tries an idempotent message for ever: handed over again at each try, it would come out that often
         self._handed_over: dict[int, asyncio.Future[object]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def publish(self, message: Message) -> None:
         """See `Publisher`."""
@@ -120,8 +121,11 @@ class KafkaPublisher:
             await self._stop(producer)
 
     async def _stop(self, producer: AIOKafkaProducer) -> None:
-        with contextlib.suppress(TimeoutError, KafkaError):
-            await asyncio.wait_for(producer.stop(), self._stop_timeout_s)
+        """End a producer; what takes longer goes on beside: cancelled, it would stay connected for good."""
+        ending = asyncio.create_task(_end(producer))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        await asyncio.wait({ending}, timeout=self._stop_timeout_s)
 
     def _away(self, message: Message, what: str) -> ServiceAway:
         return ServiceAway(
@@ -136,6 +140,11 @@ class KafkaPublisher:
             f"a message of {_size(message)} bytes is too large for topic {message.topic!r}",
             "raise max.message.bytes of the topic and MISTUDIO_KAFKA__MAX_MESSAGE_BYTES",
         )
+
+
+async def _end(producer: AIOKafkaProducer) -> None:
+    with contextlib.suppress(KafkaError):
+        await producer.stop()
 
 
 def _publishing(message: Message) -> str:
