@@ -58,7 +58,8 @@ def test_a_worker_that_works_is_live_and_ready(worker: Worker, place: Place, tmp
     pages = Pages(worker)
     pages.wait_for_statuses(200, 200)
     write_run(tmp_path / "run", n_texts=20_000, n_features=64, d=64)
-    job = str(place.announce(place.put_run(tmp_path / "run")).data["job_id"])
+    job = place.put_run(tmp_path / "run", job=f"train_{uuid.uuid4().hex[:12]}")
+    place.announce(job)
 
     def busy() -> dict[str, object] | None:
         content = pages.get("/health").content
