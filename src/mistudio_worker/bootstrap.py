@@ -33,7 +33,7 @@ from mistudio_worker.worker.loop import WorkerLoop
 from mistudio_worker.worker.memory_limit import memory_limit_bytes
 from mistudio_worker.worker.patience import Patience
 from mistudio_worker.worker.production import Production, ProductionConfig
-from mistudio_worker.worker.result_store import probe_conditional_put
+from mistudio_worker.worker.result_store import new_probe_key, probe_conditional_put
 from mistudio_worker.worker.retry import AttemptLimits, Budget
 from mistudio_worker.worker.stall import StallWatch
 from mistudio_worker.worker.workspace import sweep
@@ -208,12 +208,12 @@ def wire(settings: Settings, ports: WorkerPorts, observers: Sequence[JobObserver
 async def _prepare(settings: Settings, children: ChildPool, store: ObjectStore, patience: Patience) -> None:
     """Warm the children, and look at the store for as long as it takes."""
     await children.start()
-    await patience.outlast(_check_store, settings, store)
+    await patience.outlast(_check_store, settings, store, new_probe_key())
 
 
-async def _check_store(settings: Settings, store: ObjectStore) -> None:
+async def _check_store(settings: Settings, store: ObjectStore, probe_key: str) -> None:
     """Make sure that two workers can never both write a manifest."""
-    if not await probe_conditional_put(store, settings.store.results_bucket):
+    if not await probe_conditional_put(store, settings.store.results_bucket, probe_key):
         raise WrongUsage(
             "STORE_UNSAFE",
             f"the store at {settings.store.address} does not honour If-None-Match: two workers could overwrite results",

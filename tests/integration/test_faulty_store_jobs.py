@@ -126,9 +126,9 @@ async def test_one_result(faulty: FaultyHouse, fault: Fault, method: str, path: 
 async def test_a_store_that_ignores_the_condition_is_refused_at_the_start(faulty: FaultyHouse) -> None:
     """Two workers could both write a manifest there: the worker does not begin."""
     settings = Settings(store={"results_bucket": faulty.results})
-    await bootstrap._check_store(settings, faulty.house.store)
+    await bootstrap._check_store(settings, faulty.house.store, "attempts/probe-test")
     faulty.front.inject(without("If-None-Match"), method="PUT")
     with pytest.raises(WrongUsage) as refused:
-        await bootstrap._check_store(settings, faulty.house.store)
+        await bootstrap._check_store(settings, faulty.house.store, "attempts/probe-test")
     assert refused.value.code == "STORE_UNSAFE"
     assert faulty.keys("") == []

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedded.toxiproxy import FAULTS, Toxic
+from embedded.toxiproxy import Toxic
 from support import crashing_worker, final_state
 from support.broken_runs import BROKEN_RUNS
 from support.final_state import Announced
@@ -40,6 +40,7 @@ SETTINGS = {
     "MISTUDIO_ANALYSIS__THREADS": "1",
 }
 SLOW_KB_PER_S = 32
+ANSWERS_LATE_MS = 2_000
 TESTS = Path(__file__).parents[1]
 
 
@@ -174,12 +175,12 @@ class Field:
             assert victim.process.returncode == -9
 
     def _kill_in_the_middle(self, kill: Kill, victim: Worker) -> None:
-        """Let the step begin on a network that carries no answers, and kill when its effect is there."""
+        """Let the step begin on a network of late answers, and kill when its effect is there and its answer is not."""
         step = Step(kill.step)
         effect = _effect(self, step)
         assert not effect(), f"{kill.name}: done before it began"
         proxy = self.proxies.store if step in ON_STORE else self.proxies.broker
-        proxy.add(*FLOWS.get(step, FAULTS["answers lost"]))
+        proxy.add(TRICKLING if step is Step.FETCH else LATE)
         try:
             (self.crew.orders / crashing_worker.RELEASED).touch()
             wait_for(lambda: effect() or None, f"{kill.name}: the effect of the step")
@@ -189,10 +190,9 @@ class Field:
 
 
 ON_STORE = {Step.CLAIM, Step.FETCH, Step.UPLOAD, Step.MANIFEST}
-FLOWS: Mapping[Step, tuple[Toxic, ...]] = {
-    Step.FETCH: (Toxic("bandwidth", "downstream", {"rate": SLOW_KB_PER_S}),),
-}
-"""Not every step is in the middle when its answer is lost: a file is when a part of it has come."""
+LATE = Toxic("latency", "downstream", {"latency": ANSWERS_LATE_MS})
+"""Every answer: a step may ask before it changes anything."""
+TRICKLING = Toxic("bandwidth", "downstream", {"rate": SLOW_KB_PER_S})
 
 
 def _effect(field: Field, step: Step) -> Callable[[], bool]:

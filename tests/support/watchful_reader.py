@@ -63,7 +63,8 @@ class WatchfulReader:
             wanted = self._turns + 3  # the one that is under way does not count
             seen = self._turned.wait_for(lambda: self._turns >= wanted or bool(self._problems), OUTCOME_WITHIN_S)
         assert seen, "the reader is stuck"
-        assert self._problems == []
+        problems, self._problems = self._problems, []
+        assert problems == []
 
     def _read(self) -> None:
         while not self._ended.wait(PAUSE_S):

@@ -15,7 +15,7 @@ from mistudio_worker import bootstrap, connections
 from mistudio_worker.commands.exit_codes import ExitCode
 from mistudio_worker.errors import MistudioError
 from mistudio_worker.settings import unknown_variables
-from mistudio_worker.worker.result_store import probe_conditional_put
+from mistudio_worker.worker.result_store import new_probe_key, probe_conditional_put
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -176,7 +176,7 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
                     None if there else f"create it: mc mb STORE/{bucket}",
                 )
             if settings.store.results_bucket not in missing:
-                honoured = await probe_conditional_put(store, settings.store.results_bucket)
+                honoured = await probe_conditional_put(store, settings.store.results_bucket, new_probe_key())
                 yield Finding(
                     "conditional PUT",
                     "honoured" if honoured else "NOT honoured: a second writer would overwrite the first",

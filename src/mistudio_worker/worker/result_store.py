@@ -168,13 +168,24 @@ async def list_manifests(store: ObjectReader, bucket: str) -> list[StoredManifes
     return [stored for stored in found if stored is not None]
 
 
-async def probe_conditional_put(store: ObjectStore, bucket: str) -> bool:
-    """Find out whether the store refuses a second conditional PUT of one key, as S3 promises."""
-    key = f"{PROBES}{secrets.token_hex(8)}"
-    first, second = await store.put_new(bucket, key, b"1"), await store.put_new(bucket, key, b"2")
+def new_probe_key() -> str:
+    """Return a key that no other worker probes the store with."""
+    return f"{PROBES}{secrets.token_hex(8)}"
+
+
+async def probe_conditional_put(store: ObjectStore, bucket: str, key: str) -> bool:
+    """Find out whether the store refuses a second conditional PUT of one key, as S3 promises.
+
+    Args:
+        store: is asked.
+        bucket: of the results.
+        key: of `new_probe_key`; the same one when it is tried again, so that a failed try leaves nothing.
+    """
+    await store.put_new(bucket, key, b"1")  # an earlier try may have put it already
+    refused = not await store.put_new(bucket, key, b"2")
     found = await store.list_objects(bucket, PROBES)
     await store.remove(bucket, [key, *_old_probes(found, key)])
-    return first and not second
+    return refused and any(info.key == key for info in found)
 
 
 def _old_probes(found: Sequence[ObjectInfo], own: str) -> list[str]:

@@ -230,8 +230,19 @@ class TestResultStore:
             store = FakeStore()
             store.ignores_condition = not safe
             store.buckets[RESULTS] = {}
-            assert await result_store.probe_conditional_put(store, RESULTS) is safe
+            assert await result_store.probe_conditional_put(store, RESULTS, result_store.new_probe_key()) is safe
             assert store.keys(RESULTS) == []
+
+    async def test_a_probe_that_is_tried_again_leaves_nothing(self) -> None:
+        """With lost answers it is repeated under its own key: the store is no less safe, and nothing stays."""
+        store = FakeStore()
+        store.buckets[RESULTS] = {}
+        store.lose_answer("probe-1")
+        with pytest.raises(ServiceAway):
+            await result_store.probe_conditional_put(store, RESULTS, f"{result_store.PROBES}1")
+        assert store.keys(RESULTS) == [f"{result_store.PROBES}1"]
+        assert await result_store.probe_conditional_put(store, RESULTS, f"{result_store.PROBES}1")
+        assert store.keys(RESULTS) == []
 
     async def test_probes_of_the_dead_are_removed(self) -> None:
         """One that is older than an hour by the store's clock was left by a worker that died; others may be in use."""
@@ -247,7 +258,7 @@ class TestResultStore:
         store = Aged()
         for key in (young, old, "attempts/0123/000001-started"):
             store.put(RESULTS, key, b"1")
-        assert await result_store.probe_conditional_put(store, RESULTS)
+        assert await result_store.probe_conditional_put(store, RESULTS, result_store.new_probe_key())
         assert store.keys(RESULTS) == ["attempts/0123/000001-started", young]
 
     async def test_a_failed_upload_waits_for_the_others(self, tmp_path: Path) -> None:
