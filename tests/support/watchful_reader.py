@@ -64,7 +64,7 @@ class WatchfulReader:
             seen = self._turned.wait_for(lambda: self._turns >= wanted or bool(self._problems), OUTCOME_WITHIN_S)
         assert seen, "the reader is stuck"
         problems, self._problems = self._problems, []
-        assert problems == []
+        assert not problems, "; ".join(problems)
 
     def _read(self) -> None:
         while not self._ended.wait(PAUSE_S):
