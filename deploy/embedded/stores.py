@@ -41,6 +41,8 @@ def seaweed(directory: Path, *, ports: Sequence[int], access_key: str, secret_ke
         f"-s3.port={s3}",
         f"-master.port={master}",
         f"-volume.port={volume}",
+        # each bucket takes some volumes of its own; the default, by free disk space, is used up after some dozens
+        "-volume.max=10000",
         f"-filer.port={filer}",
         f"-admin.port={admin}",
         "-admin.ui=false",
