@@ -9,13 +9,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from mistudio_worker.adapters.kafka_admin import KafkaAdmin
 from mistudio_worker.adapters.kafka_errors import FAILURES, away_with_cause
-from mistudio_worker.adapters.kafka_records import read_any_header_name
-from mistudio_worker.worker.ports import Record
+from mistudio_worker.adapters.kafka_records import read_any_header_name, record_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from mistudio_worker.adapters.kafka_connection import KafkaConnection
+    from mistudio_worker.worker.ports import Record
 
 POLL_S = 0.5
 
@@ -70,10 +70,9 @@ class KafkaLog:
             if silent_s > self._limit_s:
                 raise TimeoutError
             for tp, batch in batches.items():
-                for r in batch:
-                    if r.offset < ends[tp]:
-                        headers = [(name, content or b"") for name, content in r.headers]
-                        yield Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, headers)
+                for found in batch:
+                    if found.offset < ends[tp]:
+                        yield record_of(found)
 
     async def _position(self, consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
         """Where reading stands: it passes the end also where the last offsets are marks of transactions."""

@@ -1,15 +1,26 @@
-"""Reading records of which aiokafka could make nothing: it would stay at them for ever, and so would the partition."""
+"""From aiokafka's records to ours; also those of which it could make nothing: it would stay at them for ever."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
+from mistudio_worker.worker.ports import Record
+
+if TYPE_CHECKING:
+    from aiokafka import ConsumerRecord
+
 V2 = 2
 """The format of records with headers."""
+
+
+def record_of(found: ConsumerRecord) -> Record:
+    """Return a record as the worker knows it; a header without content is an empty one."""
+    headers = [(name, content or b"") for name, content in found.headers]
+    return Record(found.topic, found.partition, found.offset, found.timestamp, found.key, found.value, headers)
 
 
 def read_any_header_name() -> None:

@@ -12,15 +12,15 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from mistudio_worker.adapters.kafka_admin import KafkaAdmin
 from mistudio_worker.adapters.kafka_errors import FAILURES, NOT_ALLOWED, away, away_with_cause
-from mistudio_worker.adapters.kafka_records import read_any_header_name
+from mistudio_worker.adapters.kafka_records import read_any_header_name, record_of
 from mistudio_worker.errors import ServiceAway
-from mistudio_worker.worker.ports import CommitOutcome, Partition, Record
+from mistudio_worker.worker.ports import CommitOutcome, Partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mistudio_worker.adapters.kafka_connection import KafkaConnection
-    from mistudio_worker.worker.ports import AssignmentListener
+    from mistudio_worker.worker.ports import AssignmentListener, Record
 
 FETCH_WAIT_MS = 100
 
@@ -104,9 +104,8 @@ class KafkaSource:
         except KafkaError as error:
             raise self._away(error) from error
         for batch in batches.values():
-            for r in batch:
-                headers = [(name, content or b"") for name, content in r.headers]
-                return Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, headers)
+            for found in batch:
+                return record_of(found)
         return None
 
     def assigned(self) -> frozenset[Partition]:

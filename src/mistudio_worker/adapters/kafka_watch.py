@@ -10,13 +10,14 @@ from aiokafka.errors import KafkaError
 
 from mistudio_worker.adapters.kafka_admin import KafkaAdmin
 from mistudio_worker.adapters.kafka_errors import FAILURES, away, away_with_cause
+from mistudio_worker.adapters.kafka_records import record_of
 from mistudio_worker.errors import ServiceAway
-from mistudio_worker.worker.ports import Record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from mistudio_worker.adapters.kafka_connection import KafkaConnection
+    from mistudio_worker.worker.ports import Record
 
 
 class KafkaWatch:
@@ -66,8 +67,7 @@ class KafkaWatch:
         """Yield records for ever."""
         while True:
             try:
-                r = await self._consumer.getone()
+                found = await self._consumer.getone()
             except KafkaError as error:
                 raise away(self._connection, error, self._doing) from error
-            headers = [(name, content or b"") for name, content in r.headers]
-            yield Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, headers)
+            yield record_of(found)
