@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from embedded.stack import EmbeddedStack
-    from embedded.toxiproxy import Proxies
+    from embedded.toxiproxy import Proxies, Proxy
     from support.background import BackgroundLoop
 
 GRACE_S = 1.0
@@ -90,15 +90,7 @@ def test_the_way_to_the_store(
     far_worker: Worker, far_place: Place, proxies: Proxies, runs: tuple[Path, Path], fault: str
 ) -> None:
     """The fetch or the upload of the running job meets the fault, and so does the next job."""
-    running, next_one = begin(far_worker, far_place, runs)
-    begun = len(far_worker.said("service away"))
-    proxies.store.inject(fault)
-    far_place.announce(next_one)
-    if fault in AWAY:
-        wait_for(lambda: len(far_worker.said("service away")) > begun or None, "the worker to say it")
-        assert not far_place.records(far_place.topics.find_complete, next_one)
-        proxies.store.heal()
-    end_well(far_place, running, next_one)
+    outlast(proxies.store, fault, far_worker, far_place, runs)
 
 
 @pytest.mark.parametrize("fault", [*SLOW, *AWAY])
@@ -106,15 +98,7 @@ def test_the_way_to_the_broker(
     far_worker: Worker, far_place: Place, proxies: Proxies, runs: tuple[Path, Path], fault: str
 ) -> None:
     """The running job is finished and cannot say so; the next one cannot be heard of."""
-    running, next_one = begin(far_worker, far_place, runs)
-    begun = len(far_worker.said("service away"))
-    proxies.broker.inject(fault)
-    far_place.announce(next_one)
-    if fault in AWAY:
-        wait_for(lambda: len(far_worker.said("service away")) > begun or None, "the worker to say it")
-        assert not far_place.records(far_place.topics.find_complete, next_one)
-        proxies.broker.heal()
-    end_well(far_place, running, next_one)
+    outlast(proxies.broker, fault, far_worker, far_place, runs)
 
 
 def test_the_disk_of_the_worker(far_worker: Worker, far_place: Place, runs: tuple[Path, Path]) -> None:
@@ -171,6 +155,19 @@ def fill(ballast: Path, *, room_bytes: int) -> None:
     ballast.unlink(missing_ok=True)
     free_bytes = shutil.disk_usage(ballast.parent).free
     ballast.write_bytes(bytes(free_bytes - room_bytes))
+
+
+def outlast(proxy: Proxy, fault: str, worker: Worker, place: Place, runs: tuple[Path, Path]) -> None:
+    """Let a way fail amid one job and before another; both are done when it is well again."""
+    running, next_one = begin(worker, place, runs)
+    begun = len(worker.said("service away"))
+    proxy.inject(fault)
+    place.announce(next_one)
+    if fault in AWAY:
+        wait_for(lambda: len(worker.said("service away")) > begun or None, "the worker to say it")
+        assert not place.records(place.topics.find_complete, next_one)
+        proxy.heal()
+    end_well(place, running, next_one)
 
 
 def begin(worker: Worker, place: Place, runs: tuple[Path, Path]) -> tuple[str, str]:
