@@ -83,7 +83,7 @@ def started(scratch: Path) -> Iterator[tuple[Place, Worker]]:
         loop = exits.enter_context(BackgroundLoop())
         services = exits.enter_context(contextlib.closing(Services(stack.environment(), name="bench")))
         place = exits.enter_context(contextlib.closing(Place(services, loop)))
-        worker = exits.enter_context(Worker(place.environment, scratch / "worker", stack._running_keeper()))  # noqa: SLF001 - as the tests do
+        worker = exits.enter_context(Worker(place.environment, scratch / "worker", stack.running_keeper()))
         worker.wait_ready()
         yield place, worker
 

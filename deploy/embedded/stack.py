@@ -105,7 +105,7 @@ class EmbeddedStack:
 
         Should the owner be killed before that, the worker ends with the stack.
         """
-        server.start(self._running_keeper())
+        server.start(self.running_keeper())
         try:
             yield server
         finally:
@@ -140,7 +140,7 @@ class EmbeddedStack:
     def start_kafka(self) -> None:
         """Start the killed broker again, on the same port with the same data, and wait until it answers."""
         server = self._own_kafka()
-        server.start(self._running_keeper())
+        server.start(self.running_keeper())
         server.wait_until(lambda: kafka.answers(self._environment[BOOTSTRAP_SERVERS]))
 
     def _require_tools(self) -> None:
@@ -182,7 +182,7 @@ class EmbeddedStack:
             chosen = self._ports.take(stores.SEAWEED_PORTS)
             server = stores.seaweed(directory, ports=chosen, access_key=access_key, secret_key=secret_key)
             for path in stores.seaweed_sockets(chosen):
-                self._running_keeper().put_away("file", path)
+                self.running_keeper().put_away("file", path)
         endpoint = f"127.0.0.1:{chosen[0]}"
         self._start(server, lambda: stores.answers(endpoint, access_key, secret_key))
         ours = {"ENDPOINT": endpoint, "ACCESS_KEY": access_key, "SECRET_KEY": secret_key, "SECURE": "false"}
@@ -190,7 +190,7 @@ class EmbeddedStack:
 
     def _start(self, server: Server, answers: Callable[[], bool]) -> None:
         self._servers.append(server)
-        server.start(self._running_keeper())
+        server.start(self.running_keeper())
         try:
             server.wait_until(answers)
         except StackError:
@@ -200,7 +200,8 @@ class EmbeddedStack:
     def _new_directory(self, prefix: str) -> Path:
         return Path(tempfile.mkdtemp(prefix=prefix, dir=self._directory))
 
-    def _running_keeper(self) -> Keeper:
+    def running_keeper(self) -> Keeper:
+        """The process that puts away what is started beside the stack; raises StackError where it does not run."""
         if self._keeper is None:
             raise StackError("the stack is not running: use it in a `with` block")
         return self._keeper

@@ -53,7 +53,7 @@ def worker(stack: EmbeddedStack, place: Place, tmp_path_factory: pytest.TempPath
         "MISTUDIO_JOB__MAX_ATTEMPTS": str(MAX_ATTEMPTS),
         "MISTUDIO_JOB__PROGRESS_INTERVAL_S": "0.05",
     }
-    with Worker(environment, tmp_path_factory.mktemp("shared") / "worker", stack._running_keeper()) as started:
+    with Worker(environment, tmp_path_factory.mktemp("shared") / "worker", stack.running_keeper()) as started:
         started.wait_ready()
         yield started
         assert started.stop() == 0

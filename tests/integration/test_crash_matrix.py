@@ -42,7 +42,7 @@ def field(
         contextlib.closing(Services(crash_stack.environment(), name=f"c{uuid.uuid4().hex[:12]}")) as services,
         contextlib.closing(Place(services, background, partitions=PARTITIONS)) as place,
         WatchfulReader(place) as reader,
-        Crew(place, crash_proxies, crash_stack._running_keeper(), directory) as crew,
+        Crew(place, crash_proxies, crash_stack.running_keeper(), directory) as crew,
     ):
         yield Field(place, crash_proxies, crew, reader, directory)
         assert {worker.stop() for worker in crew.running} == {0}

@@ -30,7 +30,7 @@ def crew(stack: EmbeddedStack, background: BackgroundLoop, tmp_path: Path) -> It
     with (
         contextlib.closing(Services(stack.environment(), name=f"d{uuid.uuid4().hex[:12]}")) as services,
         contextlib.closing(Place(services, background)) as place,
-        GatedCrew(place, stack._running_keeper(), tmp_path) as made,
+        GatedCrew(place, stack.running_keeper(), tmp_path) as made,
     ):
         yield made
 

@@ -54,7 +54,7 @@ class Crew:
     def start(self, *, grace_s: float = 30) -> Worker:
         """Start one more; it is not ready yet."""
         environment = {**self.place.environment, **SESSION, "MISTUDIO_JOB__GRACE_S": str(grace_s)}
-        worker = Worker(environment, self._directory / f"worker{len(self.workers)}", self._stack._running_keeper())
+        worker = Worker(environment, self._directory / f"worker{len(self.workers)}", self._stack.running_keeper())
         self.workers.append(self._exits.enter_context(worker))
         return worker
 

@@ -47,7 +47,7 @@ def far_worker(
 ) -> Iterator[Worker]:
     """A worker that is led through the proxies."""
     environment = {**far_place.environment, **proxies.environment(), **IMPATIENT}
-    with Worker(environment, tmp_path_factory.mktemp("far") / "worker", stack._running_keeper()) as started:
+    with Worker(environment, tmp_path_factory.mktemp("far") / "worker", stack.running_keeper()) as started:
         started.wait_ready()
         yield started
     proxies.heal()
@@ -99,7 +99,7 @@ def test_a_worker_that_waits_for_its_store_is_live(
     """At its start, too: a restart would begin the same wait again."""
     proxies.store.inject("cut")
     environment = {**far_place.environment, **proxies.environment(), **IMPATIENT}
-    with Worker(environment, tmp_path / "worker", stack._running_keeper()) as worker:
+    with Worker(environment, tmp_path / "worker", stack.running_keeper()) as worker:
         pages = Pages(worker)
         wait_for(lambda: worker.said("service away") or None, "the store to be missed", 120)
         assert pages.statuses() == (200, 503)
@@ -117,7 +117,7 @@ def test_a_consumer_that_stands_still_is_not_live(place: Place, stack: EmbeddedS
     }
     command = (sys.executable, str(Path(stuck_worker.__file__)))
     environment = {**place.environment, **limits}
-    with Worker(environment, tmp_path / "worker", stack._running_keeper(), command=command) as worker:
+    with Worker(environment, tmp_path / "worker", stack.running_keeper(), command=command) as worker:
         worker.wait_ready()
         place.publish(b"a record to stand still at")
         pages = Pages(worker)

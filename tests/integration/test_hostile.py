@@ -48,7 +48,7 @@ def worker(stack: EmbeddedStack, place: Place, tmp_path_factory: pytest.TempPath
         "MISTUDIO_ANALYSIS__MEMORY_BYTES": str(2 * GIB),
         "MISTUDIO_ANALYSIS__THREADS": "1",
     }
-    with Worker(environment, tmp_path_factory.mktemp("hostile") / "worker", stack._running_keeper()) as started:
+    with Worker(environment, tmp_path_factory.mktemp("hostile") / "worker", stack.running_keeper()) as started:
         started.wait_ready()
         yield started
         assert started.stop() == 0

@@ -31,7 +31,7 @@ def crew(stack: EmbeddedStack, background: BackgroundLoop, tmp_path: Path) -> It
     with (
         contextlib.closing(Services(stack.environment(), name=f"m{uuid.uuid4().hex[:12]}")) as services,
         contextlib.closing(Place(services, background, partitions=PARTITIONS)) as place,
-        GatedCrew(place, stack._running_keeper(), tmp_path) as made,
+        GatedCrew(place, stack.running_keeper(), tmp_path) as made,
     ):
         yield made
 

@@ -36,7 +36,7 @@ def test_a_job_with_minio_as_the_store(minio_place: Place, minio_stack: Embedded
     """The manifest is complete, a second event changes nothing, and lost objects are made again."""
     place = minio_place
     run = write_run(tmp_path / "run")
-    with Worker(place.environment, tmp_path / "worker", minio_stack._running_keeper()) as worker:
+    with Worker(place.environment, tmp_path / "worker", minio_stack.running_keeper()) as worker:
         worker.wait_ready()
         job = place.put_run(run.root)
         place.announce(job)

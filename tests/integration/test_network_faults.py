@@ -65,7 +65,7 @@ def far_worker(
 ) -> Iterator[Worker]:
     """A worker that is led through the proxies, with short limits."""
     environment = {**far_place.environment, **proxies.environment(), **LIMITS}
-    worker = Worker(environment, tmp_path_factory.mktemp("far") / "worker", stack._running_keeper())
+    worker = Worker(environment, tmp_path_factory.mktemp("far") / "worker", stack.running_keeper())
     with small_disk(worker.work_dir), worker:
         worker.wait_ready()
         yield worker

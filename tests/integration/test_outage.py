@@ -33,7 +33,7 @@ def test_a_broker_that_dies_in_mid_job_is_waited_for(background: BackgroundLoop,
         )
         place = exits.enter_context(contextlib.closing(Place(services, background)))
         environment = {**place.environment, **SESSION}
-        worker = exits.enter_context(Worker(environment, tmp_path / "worker", stack._running_keeper()))
+        worker = exits.enter_context(Worker(environment, tmp_path / "worker", stack.running_keeper()))
         worker.wait_ready()
         write_run(tmp_path / "run", n_texts=20_000, n_features=64, d=64)
         record = place.announce(place.put_run(tmp_path / "run"))
@@ -58,7 +58,7 @@ def test_a_coordinator_that_dies_for_good(stack: EmbeddedStack, background: Back
         services = exits.enter_context(contextlib.closing(Services(environment, name=name, replicas=2)))
         place = exits.enter_context(contextlib.closing(Place(services, background)))
         place.join(background.call(brokers.group_of_mortal(name)))
-        crew = exits.enter_context(GatedCrew(place, stack._running_keeper(), tmp_path))
+        crew = exits.enter_context(GatedCrew(place, stack.running_keeper(), tmp_path))
         worker = crew.ready()
         done, held, later = crew.put_job(), crew.put_job(is_held=True), crew.put_job()
         place.announce(done, partition=0)

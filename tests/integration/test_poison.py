@@ -46,7 +46,7 @@ def own_place(stack: EmbeddedStack, background: BackgroundLoop) -> Iterator[Plac
 def mortal(stack: EmbeddedStack, own_place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """A worker with little memory and a short deadline."""
     environment = {**own_place.environment, **SETTINGS}
-    with Worker(environment, tmp_path_factory.mktemp("mortal") / "worker", stack._running_keeper()) as started:
+    with Worker(environment, tmp_path_factory.mktemp("mortal") / "worker", stack.running_keeper()) as started:
         started.wait_ready()
         yield started
         assert started.stop() == 0

@@ -22,7 +22,7 @@ def test_a_job_is_one_trace(
     """From the event through steps, store and child to find-complete, and all of it is sent before the worker ends."""
     with contextlib.closing(Place(services, background)) as place, Collector() as collector:
         environment = {**place.environment, "MISTUDIO_TRACING__ENDPOINT": collector.endpoint}
-        with Worker(environment, tmp_path / "worker", stack._running_keeper()) as worker:
+        with Worker(environment, tmp_path / "worker", stack.running_keeper()) as worker:
             worker.wait_ready()
             job = place.put_run(example_run)
             place.announce(job)

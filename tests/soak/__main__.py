@@ -108,7 +108,7 @@ def field(directory: Path, seed: int) -> Iterator[Field]:
         services = exits.enter_context(contextlib.closing(Services(stack.environment(), name="soak")))
         place = exits.enter_context(contextlib.closing(Place(services, loop, partitions=PARTITIONS)))
         environment = {**place.environment, **proxies.environment()}
-        crew = exits.enter_context(Crew(environment, directory, stack._running_keeper()))
+        crew = exits.enter_context(Crew(environment, directory, stack.running_keeper()))
         yield Field(place, crew, Disturbances(stack, proxies, crew, dice), dice)
 
 
